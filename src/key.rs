@@ -1,0 +1,131 @@
+//! Made keys: prefix, version and key become the key of the server (contract: K rules).
+
+use crate::text;
+
+/// The longest key that memcached takes (Django's MEMCACHE_MAX_KEY_LENGTH), in code points where Django counts.
+const LONGEST_FOR_MEMCACHED: usize = 250;
+
+/// The function that makes keys.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
+pub enum KeyFunction {
+    /// Django's own, `prefix:version:key` (K-1).
+    #[default]
+    Default,
+    /// The key as it is (K-4).
+    AsIs,
+}
+
+/// How an alias makes its keys.
+#[derive(Clone, Debug, Default)]
+pub struct KeyRules {
+    /// KEY_PREFIX.
+    pub prefix: String,
+    /// VERSION, as text (P-5).
+    pub version: String,
+    /// KEY_FUNCTION.
+    pub function: KeyFunction,
+}
+
+/// A made key. Short ones (nearly all) live on the stack.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct MadeKey(Form);
+
+/// The longest key that needs no allocation; with its length it fills one and a half cache lines.
+const SHORT: usize = 95;
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+enum Form {
+    /// The length, and that many bytes; the rest is zero.
+    Short(u8, [u8; SHORT]),
+    Long(Box<[u8]>),
+}
+
+impl MadeKey {
+    /// A key that is final already.
+    pub fn as_is(key: &str) -> Self {
+        Self::joined(b"", key)
+    }
+
+    /// `head`, which ends with the colon behind the version, and a user's key.
+    pub fn joined(head: &[u8], key: &str) -> Self {
+        let (key, len) = (key.as_bytes(), head.len() + key.len());
+        let mut short = [0; SHORT];
+        if let (Ok(short_len), Some((start, rest))) = (u8::try_from(len), short.split_at_mut_checked(head.len()))
+            && let Some(place) = rest.get_mut(..key.len())
+        {
+            start.copy_from_slice(head);
+            place.copy_from_slice(key);
+            return Self(Form::Short(short_len, short));
+        }
+        Self(Form::Long([head, key].concat().into()))
+    }
+
+    /// The key's UTF-8 bytes.
+    pub fn as_bytes(&self) -> &[u8] {
+        match &self.0 {
+            Form::Short(len, bytes) => bytes.get(..usize::from(*len)).unwrap_or(bytes),
+            Form::Long(bytes) => bytes,
+        }
+    }
+}
+
+impl KeyRules {
+    /// Makes the key of a server from a user's key (K-1, K-3): `version` replaces the alias's own.
+    pub fn make(&self, key: &str, version: Option<&str>) -> MadeKey {
+        MadeKey::joined(&self.head(version), key)
+    }
+
+    /// What every key made under `version` begins with; empty where keys are used as they are.
+    pub fn head(&self, version: Option<&str>) -> Vec<u8> {
+        match self.function {
+            KeyFunction::Default => format!("{}:{}:", self.prefix, version.unwrap_or(&self.version)).into_bytes(),
+            KeyFunction::AsIs => Vec::new(),
+        }
+    }
+
+    /// The user's key inside a made key: exactly what [`Self::make`] put before it under `version` is taken off. `None`
+    /// where the made key does not begin with that, so it is another alias's or another version's.
+    ///
+    /// django-redis's default REVERSE_KEY_FUNCTION counts colons instead, and so gives wrong keys where KEY_PREFIX has
+    /// one (DR-2); this does not.
+    pub fn user_key<'a>(&self, made: &'a [u8], version: Option<&str>) -> Option<&'a [u8]> {
+        made.strip_prefix(self.head(version).as_slice())
+    }
+
+    /// The glob pattern of a server for a pattern over user keys: wild cards in prefix and version are taken literally,
+    /// those of the user's pattern stay (DR-26).
+    pub fn pattern(&self, pattern: &str, version: Option<&str>) -> Vec<u8> {
+        let mut made = Vec::with_capacity(self.prefix.len() + pattern.len() + 16);
+        for byte in self.head(version) {
+            match byte {
+                b'*' | b'?' | b'[' => made.extend_from_slice(&[b'[', byte, b']']),
+                b'\\' => made.extend_from_slice(br"\\"), // django-redis lets it escape what follows
+                _ => made.push(byte),
+            }
+        }
+        made.extend_from_slice(pattern.as_bytes());
+        made
+    }
+}
+
+/// What Django warns about a made key: nothing, or one or both of its two texts (K-5). Memcached would refuse such a
+/// key; the other backends take it (K-6).
+///
+/// Lengths count code points, as Python does. The key stands in the texts as Python's `repr` shows it ([`text::repr`]
+/// says for which version of Unicode).
+pub fn key_warnings(made_key: &str) -> Vec<String> {
+    let mut warnings = Vec::new();
+    if made_key.chars().nth(LONGEST_FOR_MEMCACHED).is_some() {
+        warnings.push(format!(
+            "Cache key will cause errors if used with memcached: {} (longer than {LONGEST_FOR_MEMCACHED})",
+            text::repr(made_key)
+        ));
+    }
+    if made_key.bytes().any(|byte| byte <= b' ' || byte == 0x7f) {
+        warnings.push(format!(
+            "Cache key contains characters that will cause errors if used with memcached: {}",
+            text::repr(made_key)
+        ));
+    }
+    warnings
+}

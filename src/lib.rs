@@ -1,0 +1,17 @@
+//! larder: Django's cache framework for every language.
+//!
+//! The C API (`include/larder.h`) is the product; the Rust modules are public so that tests and benchmarks can reach
+//! every layer. Arrows point downward: `capi → runtime → store → codec, backend → config → words`.
+
+// On data from outside; tests may say plainly what must not happen.
+#![warn(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing)]
+
+pub mod error;
+pub mod float;
+pub mod key;
+pub mod lock;
+pub mod log;
+pub mod sys;
+pub mod text;
+pub mod timeout;
+
