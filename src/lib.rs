@@ -14,4 +14,7 @@ pub mod log;
 pub mod sys;
 pub mod text;
 pub mod timeout;
+pub mod value;
+
+pub mod codec;
 
