@@ -16,5 +16,7 @@ pub mod text;
 pub mod timeout;
 pub mod value;
 
+pub mod config;
+
 pub mod codec;
 

@@ -1,0 +1,67 @@
+//! `django.core.cache.backends.redis.RedisCache` (rules R).
+
+use super::alias::Flavor;
+use super::class::Classes;
+use super::entry::{Built, Entry};
+use super::own::Own;
+use super::place::Report;
+use super::python::is_true;
+use super::servers;
+use crate::error::Result;
+
+const SERIALIZERS: Classes = Classes {
+    noun: "serializer",
+    same: &["django.core.cache.backends.redis.RedisSerializer"],
+    later: &[],
+    home: "django.core.",
+};
+
+const POOLS: Classes = Classes {
+    noun: "connection pool",
+    same: &[
+        "redis.ConnectionPool",
+        "redis.connection.ConnectionPool",
+        "redis.BlockingConnectionPool",
+        "redis.connection.BlockingConnectionPool",
+    ],
+    later: &["redis.sentinel.SentinelConnectionPool"],
+    home: "redis.",
+};
+
+const PARSERS: Classes = Classes {
+    noun: "parser",
+    same: &[
+        "redis.connection.DefaultParser",
+        "redis.connection._RESP2Parser",
+        "redis.connection._RESP3Parser",
+        "redis.connection._HiredisParser",
+    ],
+    later: &[],
+    home: "redis.",
+};
+
+/// Reads what is this backend's own.
+pub(super) fn read(entry: &Entry<'_>, own: &Own, report: &mut Report) -> Result<Built> {
+    let (first, others) = servers::read(entry.top("LOCATION"), &entry.place.at("LOCATION"), &[';', ','], report)?;
+    let mut wanted = servers::wanted(&first);
+    for (name, setting) in entry.options() {
+        let classes = match name {
+            "serializer" => &SERIALIZERS,
+            "pool_class" => &POOLS,
+            "parser_class" => &PARSERS,
+            "MAX_ENTRIES" | "CULL_FREQUENCY" => {
+                report.warn(&setting.place, "has no effect here, and Django's Redis client refuses it (TypeError)"); // P-12
+                continue;
+            }
+            _ => {
+                wanted.take(name, &setting, report)?;
+                continue;
+            }
+        };
+        if is_true(setting.value) {
+            let lacking = classes.lacking(&setting, report)?;
+            wanted.lacking = wanted.lacking.or(lacking);
+        }
+    }
+    servers::build(Flavor::Core, first, &others, wanted, own, false, report)
+}

@@ -1,0 +1,107 @@
+//! LOCATION of the two Redis caches: one or more URLs.
+
+use super::alias::{Family, Flavor, Redis};
+use super::connection::Wanted;
+use super::entry::Built;
+use super::own::Own;
+use super::place::{Place, Report, Setting};
+use super::url::{self, Target, Url};
+use crate::error::Result;
+
+/// A URL, and where it stands.
+pub(super) struct Server {
+    /// Where.
+    pub place: Place,
+    /// The URL.
+    pub url: Url,
+}
+
+/// Reads LOCATION (which stands at `place`): a list of URLs, or a text that is split at `separators` without taking
+/// blanks off (R-1, DR-1). There is one URL at least; the first comes apart.
+pub(super) fn read(
+    location: Option<Setting<'_>>,
+    place: &Place,
+    separators: &[char],
+    report: &Report,
+) -> Result<(Server, Vec<Server>)> {
+    let missing = || place.error("is missing; it must be a URL such as redis://127.0.0.1:6379/0");
+    let location = location.ok_or_else(missing)?;
+    let mut servers = Vec::new();
+    if let Some(list) = location.value.as_array() {
+        for (index, value) in list.iter().enumerate() {
+            let item = Setting { place: place.item(index), value, secret: true };
+            servers.push(parse(item.text(report)?, item.place)?);
+        }
+    } else {
+        let text = Setting { secret: true, ..location }.text(report)?;
+        if text.is_empty() {
+            return Err(missing());
+        }
+        let count = text.split(separators).count();
+        for (index, piece) in text.split(separators).enumerate() {
+            let server = parse(piece, place.clone());
+            servers.push(if count == 1 {
+                server?
+            } else {
+                server.map_err(|error| split(&error, index, count, place))?
+            });
+        }
+    }
+    let mut servers = servers.into_iter();
+    let first = servers.next().ok_or_else(missing)?;
+    Ok((first, servers.collect()))
+}
+
+fn parse(text: &str, place: Place) -> Result<Server> {
+    match url::parse(text) {
+        Ok(url) => Ok(Server { place, url }),
+        Err(reason) => Err(place.error(reason)),
+    }
+}
+
+/// The error of one piece of a text, with a word on how there came to be pieces.
+fn split(error: &crate::error::Error, index: usize, count: usize, place: &Place) -> crate::error::Error {
+    let reason = error.reason().strip_prefix(&format!("{place}: ")).unwrap_or_default().to_owned();
+    place.error(format_args!(
+        "is split into {count} addresses (in a password write %2C for a comma, %3B for a semicolon), and number {} {reason}",
+        index + 1
+    ))
+}
+
+/// The Redis family, or what is lacking. `wanted` has what came before the URL.
+pub(super) fn build(
+    flavor: Flavor,
+    server: Server,
+    others: &[Server],
+    mut wanted: Wanted,
+    own: &Own,
+    ignore_exceptions: bool,
+    report: &mut Report,
+) -> Result<Built> {
+    let tls = server.url.tls || others.iter().any(|other| other.url.tls);
+    wanted.take_url(server.url, &server.place, report)?;
+    let reached = wanted.server(&server.place)?;
+    let place = &server.place;
+    if !others.is_empty() {
+        wanted.lacking.get_or_insert_with(|| format!("{place}: several servers are not in this version of larder"));
+    } else if tls {
+        wanted.lacking.get_or_insert_with(|| format!("{place}: TLS (rediss://) is not in this version of larder"));
+    }
+    let timeout = wanted.timeout;
+    let family = match wanted.lacking.take() {
+        Some(reason) => Family::NotBuiltIn { reason },
+        None => Family::Redis(Redis {
+            flavor,
+            server: reached,
+            connect: wanted.connect,
+            max_connections: own.max_connections.unwrap_or_else(|| wanted.connections()),
+            ignore_exceptions,
+        }),
+    };
+    Ok(Built { family, timeout, protocol: 5 })
+}
+
+/// What is wanted of a server before anything was read but its URL.
+pub(super) fn wanted(server: &Server) -> Wanted {
+    Wanted { is_socket: matches!(server.url.target, Target::Unix { .. }), tls: server.url.tls, ..Wanted::default() }
+}
