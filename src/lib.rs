@@ -18,5 +18,6 @@ pub mod value;
 
 pub mod config;
 
+pub mod backend;
 pub mod codec;
 

@@ -1,0 +1,310 @@
+//! What a cache can do, in bytes: made keys, serialised values, times to live. No Python values, no aliases, no C.
+//!
+//! [`Backend`] is small: what every cache can do. The rest is a capability; a backend that lacks one answers
+//! `Kind::Unsupported`, and says so beforehand in [`Backend::supports`].
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+
+use crate::error::{Error, Kind, Result};
+use crate::key::MadeKey;
+use crate::timeout::{Budget, Ttl};
+
+pub mod dummy;
+mod glob;
+mod lane;
+
+/// When a value may be written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum When {
+    /// Always.
+    Always,
+    /// Only where there is none (add, NX).
+    Missing,
+    /// Only over one (XX).
+    Present,
+}
+
+/// What became of a write.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Written {
+    /// The value is stored.
+    Stored,
+    /// The condition did not hold; on django-redis also: a spent time to live over a key that was not there (DR-19).
+    NotStored,
+    /// The condition held, but the time to live rounds to nothing here: the key is gone (T).
+    NotKept,
+}
+
+/// What became of a change of the time to live.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Touched {
+    /// Changed.
+    Changed,
+    /// There was nothing to change: no such key, or (PERSIST on Redis: R-7, DR-24) no expiry to remove.
+    Missing,
+    /// The key was there, but the time to live rounds to nothing: it is gone.
+    NotKept,
+}
+
+/// What a native increment answers.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Counted {
+    /// The new number.
+    Now(i64),
+    /// No such key.
+    Missing,
+    /// Not for the server to count: the store has to read, add and write (DR-20).
+    ByStore,
+}
+
+/// A write of one of several values.
+#[derive(Clone, Debug)]
+pub struct Entry {
+    /// The made key.
+    pub key: MadeKey,
+    /// The serialised value.
+    pub value: Bytes,
+}
+
+/// One page of a key listing.
+#[derive(Debug, Default)]
+pub struct Page {
+    /// Made keys; a key can come twice (SCAN).
+    pub keys: Vec<Vec<u8>>,
+    /// Where the next page begins; `None` at the end.
+    pub next: Option<u64>,
+}
+
+/// Operations that only some backends have.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Capability {
+    /// Key listing.
+    Scan,
+    /// Removing only the keys with a prefix.
+    ClearPrefix,
+    /// Telling the time that is left.
+    Ttl,
+    /// Removing an expiry.
+    Persist,
+    /// Keeping anything at all (all but the dummy).
+    Keeps,
+}
+
+/// Where Django's backends differ in what the code around them does (O table).
+#[derive(Clone, Copy, Debug)]
+#[allow(clippy::struct_excessive_bools, reason = "each names one difference of the O table")]
+pub struct Habits {
+    /// Who adds up in `incr`.
+    pub incr: IncrBy,
+    /// `incr_version` keeps the time to live (DR-22); elsewhere the default is set anew (O-4).
+    pub incr_version_keeps_ttl: bool,
+    /// `incr_version` takes a stored `None` for missing (DR-22).
+    pub none_has_no_version: bool,
+    /// Times to live are whole seconds, truncated (T-3).
+    pub counts_seconds: bool,
+    /// Django warns about keys that memcached would refuse (K-6; not django-redis: K-9).
+    pub warns_about_keys: bool,
+}
+
+/// Who adds up in `incr`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum IncrBy {
+    /// The server ([`Backend::incr`]), or nobody (R-6, O-7).
+    Server,
+    /// The server; where it cannot, read, add and write with the time that was left (DR-20).
+    ServerElseStore,
+    /// [`Backend::update`]: read, add, write in one step; the expiry stays (L-3).
+    Update,
+    /// Read, add, set with the default time to live, not atomic (O-3).
+    GetThenSet,
+}
+
+/// A cache, in bytes. All methods may be called from any thread at once.
+pub trait Backend: Send + Sync {
+    /// Whether this backend has a capability.
+    fn supports(&self, capability: Capability) -> bool;
+
+    /// What the store has to do around this backend.
+    fn habits(&self) -> Habits;
+
+    /// The serialised value of a key; `None` where there is none or it has expired.
+    fn get(&self, key: &MadeKey, budget: Budget) -> Result<Option<Bytes>>;
+
+    /// Shows the serialised value to `look`, without handing out a copy; `false` where there is none. `look` must be
+    /// short and must not call the backend.
+    fn look(&self, key: &MadeKey, budget: Budget, look: &mut dyn FnMut(&[u8])) -> Result<bool> {
+        Ok(self.get(key, budget)?.is_some_and(|stored| {
+            look(&stored);
+            true
+        }))
+    }
+
+    /// Writes a value. Where it fails the old value stays.
+    fn set(&self, key: &MadeKey, value: &[u8], ttl: Ttl, when: When, budget: Budget) -> Result<Written>;
+
+    /// Gives a key another time to live (Django's touch).
+    fn touch(&self, key: &MadeKey, ttl: Ttl, budget: Budget) -> Result<Touched>;
+
+    /// Removes a key; whether there was one.
+    fn delete(&self, key: &MadeKey, budget: Budget) -> Result<bool>;
+
+    /// Whether a key is there.
+    fn has(&self, key: &MadeKey, budget: Budget) -> Result<bool>;
+
+    /// The values of several keys, in their order.
+    fn get_many(&self, keys: &[MadeKey], budget: Budget) -> Result<Vec<Option<Bytes>>> {
+        keys.iter().map(|key| self.get(key, budget)).collect()
+    }
+
+    /// Writes several values; for each whether it failed. An `Err` means that none is known to be written.
+    fn set_many(&self, entries: &[Entry], ttl: Ttl, budget: Budget) -> Result<Vec<Option<Error>>> {
+        Ok(entries.iter().map(|entry| self.set(&entry.key, &entry.value, ttl, When::Always, budget).err()).collect())
+    }
+
+    /// Removes several keys; how many there were.
+    fn delete_many(&self, keys: &[MadeKey], budget: Budget) -> Result<u64> {
+        keys.iter().try_fold(0, |count, key| Ok(count + u64::from(self.delete(key, budget)?)))
+    }
+
+    /// What is left of a key's time to live; `None` where there is no such key.
+    fn ttl(&self, _key: &MadeKey, _budget: Budget) -> Result<Option<Ttl>> {
+        Err(unsupported("telling the time to live"))
+    }
+
+    /// Removes a key's expiry.
+    fn persist(&self, key: &MadeKey, budget: Budget) -> Result<Touched> {
+        self.touch(key, Ttl::Forever, budget)
+    }
+
+    /// Adds to a number in the server; only where [`Habits::incr`] says so.
+    fn incr(&self, _key: &MadeKey, _delta: i64, _budget: Budget) -> Result<Counted> {
+        Ok(Counted::ByStore)
+    }
+
+    /// Replaces a value by what `change` makes of it, in one step, keeping its expiry; `false` where there is none.
+    /// Only where [`Habits::incr`] says so. `change` must be short and must not call the backend.
+    fn update(&self, _key: &MadeKey, _change: &mut dyn FnMut(&[u8]) -> Result<Vec<u8>>) -> Result<bool> {
+        Err(unsupported("changing a value in one step"))
+    }
+
+    /// One page of the keys that match a Redis glob pattern over made keys, from `at` (0 at the beginning).
+    fn scan(&self, _pattern: &[u8], _at: u64, _budget: Budget) -> Result<Page> {
+        Err(unsupported("listing keys"))
+    }
+
+    /// Removes every key that begins with `prefix`; `None` removes everything the backend holds.
+    fn clear(&self, prefix: Option<&[u8]>, budget: Budget) -> Result<()>;
+
+    /// Removes expired entries and what crashed writers left behind; how many.
+    fn purge_expired(&self, _budget: Budget) -> Result<u64> {
+        Ok(0) // servers expire by themselves
+    }
+
+    /// Whether the backend can be used now.
+    fn ping(&self, budget: Budget) -> Result<()>;
+
+    /// Begins an operation whose answer goes to `ticket`, from any thread, before or after this returns. The default
+    /// is for backends that never wait: it answers at once.
+    fn start(&self, request: Request<'_>, budget: Budget, ticket: Ticket) {
+        ticket.answer(perform(self, &request, budget));
+    }
+}
+
+/// An operation for [`Backend::start`].
+#[derive(Clone, Copy, Debug)]
+pub enum Request<'a> {
+    /// [`Backend::get`].
+    Get(&'a MadeKey),
+    /// [`Backend::set`].
+    Set {
+        /// The made key.
+        key: &'a MadeKey,
+        /// The serialised value.
+        value: &'a [u8],
+        /// The time to live.
+        ttl: Ttl,
+        /// The condition.
+        when: When,
+    },
+    /// [`Backend::touch`].
+    Touch(&'a MadeKey, Ttl),
+}
+
+/// The answer to a [`Request`].
+#[derive(Clone, Debug)]
+pub enum Reply {
+    /// To `Get`.
+    Value(Option<Bytes>),
+    /// To `Set`.
+    Written(Written),
+    /// To `Touch`.
+    Touched(Touched),
+}
+
+/// Carries a request out on this thread.
+pub fn perform<B: Backend + ?Sized>(backend: &B, request: &Request<'_>, budget: Budget) -> Result<Reply> {
+    match *request {
+        Request::Get(key) => backend.get(key, budget).map(Reply::Value),
+        Request::Set { key, value, ttl, when } => backend.set(key, value, ttl, when, budget).map(Reply::Written),
+        Request::Touch(key, ttl) => backend.touch(key, ttl, budget).map(Reply::Touched),
+    }
+}
+
+/// Where answers go: the completion queue of the runtime.
+pub trait Sink: Send + Sync {
+    /// Takes the one answer to the operation `tag`. Must not block and must not call back into a backend.
+    fn deliver(&self, tag: u64, answer: Result<Reply>);
+}
+
+/// The right and the duty to answer one operation: exactly once by construction, since dropping it is an answer too.
+pub struct Ticket {
+    sink: Option<Arc<dyn Sink>>,
+    tag: u64,
+}
+
+impl Ticket {
+    /// A ticket for the operation `tag`.
+    pub fn new(sink: Arc<dyn Sink>, tag: u64) -> Self {
+        Self { sink: Some(sink), tag }
+    }
+
+    /// Answers.
+    pub fn answer(mut self, answer: Result<Reply>) {
+        if let Some(sink) = self.sink.take() {
+            sink.deliver(self.tag, answer);
+        }
+    }
+}
+
+impl Drop for Ticket {
+    fn drop(&mut self) {
+        if let Some(sink) = self.sink.take() {
+            let error = if std::thread::panicking() {
+                Error::new(Kind::Panic, "a panic was caught inside larder")
+            } else {
+                Error::new(Kind::Shutdown, "the context was shut down before the operation ended").maybe_done()
+            };
+            sink.deliver(self.tag, Err(error));
+        }
+    }
+}
+
+/// What backends that need threads or tasks are given.
+pub trait Spawner: Send + Sync {
+    /// Makes what tasks need, so that a failure can be told before there is one to drop.
+    fn prepare(&self) -> Result<()> {
+        Ok(())
+    }
+
+    /// Runs a task on the runtime. Fails after shutdown; the task is dropped then.
+    fn spawn(&self, task: std::pin::Pin<Box<dyn Future<Output = ()> + Send>>) -> Result<()>;
+
+    /// Runs a blocking job on a thread that may wait. Fails after shutdown; the job is dropped then.
+    fn spawn_blocking(&self, job: Box<dyn FnOnce() + Send>) -> Result<()>;
+}
+
+fn unsupported(what: &str) -> Error {
+    Error::new(Kind::Unsupported, format!("this backend has no way of {what}"))
+}
