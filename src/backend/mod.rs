@@ -14,6 +14,8 @@ use crate::timeout::{Budget, Ttl};
 pub mod dummy;
 mod glob;
 mod lane;
+#[cfg(feature = "memory")]
+pub mod memory;
 
 /// When a value may be written.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
