@@ -12,6 +12,8 @@ use crate::key::MadeKey;
 use crate::timeout::{Budget, Ttl};
 
 pub mod dummy;
+#[cfg(feature = "file")]
+pub mod file;
 mod glob;
 mod lane;
 #[cfg(feature = "memory")]
