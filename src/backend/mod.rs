@@ -18,6 +18,8 @@ mod glob;
 mod lane;
 #[cfg(feature = "memory")]
 pub mod memory;
+#[cfg(feature = "redis")]
+pub mod redis;
 
 /// When a value may be written.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

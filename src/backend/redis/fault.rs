@@ -1,0 +1,140 @@
+//! What goes wrong on the way to a server and in it, said so that one knows what to do.
+
+use std::io;
+use std::sync::Arc;
+
+use crate::error::{Error, Kind};
+use crate::timeout::Deadline;
+
+/// The longest text of a server's error that is shown.
+const MAX_SHOWN: usize = 200;
+
+/// Error codes of a server that a later try can get past.
+const PASSING: [&[u8]; 8] =
+    [b"LOADING", b"BUSY", b"TRYAGAIN", b"CLUSTERDOWN", b"MASTERDOWN", b"OOM", b"READONLY", b"UNBLOCKED"];
+
+/// An error reply as an error of ours.
+pub(super) fn answered(text: &[u8]) -> Error {
+    let code = text.split(|byte| *byte == b' ').next().unwrap_or_default();
+    let said = shown(text);
+    match code {
+        b"WRONGTYPE" => Error::new(Kind::Type, "the key holds another type than text (a list, a hash, …)"),
+        b"NOAUTH" => Error::new(Kind::Server, format!("the server asks for a password, set PASSWORD: {said}")),
+        b"WRONGPASS" => Error::new(Kind::Server, format!("the server refused the password, check it: {said}")),
+        b"NOPERM" => Error::new(Kind::Server, format!("the server's user may not do this, check its ACL: {said}")),
+        b"DENIED" => Error::new(Kind::Server, "the server is in protected mode: give it a password, or use loopback"),
+        b"MISCONF" => Error::new(Kind::Server, format!("the server cannot save, see to its disk: {said}")),
+        _ if contains(text, b"invalid expire time") => too_long(),
+        _ => Error::new(Kind::Server, format!("the server answered: {said}"))
+            .retriable_if(PASSING.contains(&code) || contains(text, b"max number of clients")),
+    }
+}
+
+/// A time to live that Redis cannot hold.
+pub(super) fn too_long() -> Error {
+    Error::new(Kind::Invalid, "the time to live is longer than Redis can count; use forever")
+}
+
+/// Whether an error is about who may use the server.
+pub(super) fn is_about_users(text: &[u8]) -> bool {
+    text.starts_with(b"WRONGPASS") || text.starts_with(b"NOAUTH") || contains(text, b"AUTH")
+}
+
+/// Whether `text` has `part` in it.
+pub(super) fn contains(text: &[u8], part: &[u8]) -> bool {
+    memchr::memmem::find(text, part).is_some()
+}
+
+/// A server's error without what it may quote of a request: an unknown command comes back with its arguments, and
+/// what stands between quotation marks can be a key or a value.
+fn shown(text: &[u8]) -> String {
+    let text = text.get(..memchr::memmem::find(text, b", with args").unwrap_or(text.len())).unwrap_or_default();
+    let text = text.split(u8::is_ascii_control).next().unwrap_or_default();
+    let text = String::from_utf8_lossy(text.get(..text.len().min(MAX_SHOWN)).unwrap_or_default());
+    let mut parts = text.split(['\'', '"', '`']);
+    let mut shown = parts.next().unwrap_or_default().to_owned();
+    while let Some(quoted) = parts.next() {
+        // the name of a command that the server does not have (renamed, or too new) is worth knowing
+        let is_name = shown.ends_with("unknown command ") && quoted.bytes().all(|byte| byte.is_ascii_alphabetic());
+        shown.push_str(if is_name { quoted } else { "…" });
+        shown.push_str(parts.next().unwrap_or_default());
+    }
+    shown
+}
+
+/// A reply of a form that the command cannot have.
+pub(super) fn unexpected() -> Error {
+    Error::new(Kind::Connection, "the server answered something that does not belong to the request")
+}
+
+/// The deadline passed while `doing` something.
+pub(super) fn late(doing: &str, deadline: &Deadline) -> Error {
+    Error::new(Kind::Timeout, format!("the deadline of {} ms passed while {doing}", deadline.total().as_millis()))
+}
+
+/// The connection is gone.
+pub(super) fn lost(why: &str) -> Error {
+    Error::new(Kind::Connection, format!("the connection broke: {why}"))
+}
+
+/// No connection could be made.
+pub(super) fn no_connection(why: &io::Error) -> Error {
+    let hint = match why.kind() {
+        io::ErrorKind::ConnectionRefused => "; is the server running there?",
+        io::ErrorKind::NotFound => "; is the server running, and is this the path of its socket?",
+        io::ErrorKind::PermissionDenied => "; may this user use the socket?",
+        _ => "",
+    };
+    Error::new(Kind::Connection, format!("cannot connect: {}{hint}", reason(why)))
+}
+
+/// What the operating system says, in lower case and without the number.
+pub(super) fn reason(why: &io::Error) -> String {
+    let mut text = why.to_string();
+    if let Some(number) = text.find(" (os error") {
+        text.truncate(number);
+    }
+    text.to_lowercase()
+}
+
+/// Adds to an error where it came from, and whether the server may have done what was asked.
+pub(super) fn placed(error: Error, shown: &Arc<str>, writes: bool) -> Error {
+    let open = matches!(error.kind(), Kind::Timeout | Kind::Connection);
+    let error = error.at_server(shown);
+    if writes && open { error.maybe_done() } else { error }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn says_what_a_retry_can_help() {
+        for (text, kind, retriable) in [
+            ("OOM command not allowed when used memory > 'maxmemory'.", Kind::Server, true),
+            ("LOADING Redis is loading the dataset in memory", Kind::Server, true),
+            ("READONLY You can't write against a read only replica.", Kind::Server, true),
+            ("BUSY Redis is busy running a script.", Kind::Server, true),
+            ("CLUSTERDOWN The cluster is down", Kind::Server, true),
+            ("ERR max number of clients reached", Kind::Server, true),
+            ("MISCONF Redis is configured to save RDB snapshots", Kind::Server, false),
+            ("NOAUTH Authentication required.", Kind::Server, false),
+            ("ERR syntax error", Kind::Server, false),
+            ("WRONGTYPE Operation against a key holding the wrong kind of value", Kind::Type, false),
+            ("ERR invalid expire time in 'set' command", Kind::Invalid, false),
+        ] {
+            let error = answered(text.as_bytes());
+            assert_eq!((error.kind(), error.is_retriable()), (kind, retriable), "{text}");
+        }
+    }
+
+    #[test]
+    fn what_a_request_carried_is_not_shown() {
+        let error = answered(b"ERR unknown command 'SETT', with args beginning with: 'key' 'the value' ");
+        assert!(error.to_string().contains("SETT") && !error.to_string().contains("the value"), "{error}");
+        let echo = answered(b"ERR cannot do SET 'key' \"the value\" now").to_string();
+        assert!(echo.contains("now") && !echo.contains("key") && !echo.contains("value"), "{echo}");
+        let long = answered(&[b"ERR \r\n\x1b[31m\xff".as_slice(), &[b'x'; 5000]].concat()).to_string();
+        assert!(long.len() < 400 && !long.contains(|one: char| one.is_control()), "{long}");
+    }
+}

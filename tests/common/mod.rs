@@ -1,0 +1,24 @@
+//! What tests share. Each test program uses its own part.
+#![allow(dead_code, clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing)]
+
+use std::path::PathBuf;
+
+pub mod client;
+pub mod golden;
+pub mod python;
+pub mod redis;
+pub mod value;
+
+/// The folder with contract and golden data: `$LARDER_SHARED`, else `../shared` beside the project.
+pub fn shared() -> PathBuf {
+    match std::env::var_os("LARDER_SHARED") {
+        Some(folder) => folder.into(),
+        None => PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../shared"),
+    }
+}
+
+/// A golden data file, as text.
+pub fn golden(name: &str) -> String {
+    let path = shared().join("golden").join(name);
+    std::fs::read_to_string(&path).unwrap_or_else(|error| panic!("cannot read {}: {error}", path.display()))
+}
