@@ -21,3 +21,5 @@ pub mod config;
 pub mod backend;
 pub mod codec;
 
+pub mod store;
+

@@ -1,0 +1,60 @@
+//! Several keys in one call (O table).
+
+use super::{Call, Store, Value};
+use crate::backend::Entry;
+use crate::codec::Input;
+use crate::error::{Error, Result};
+use crate::key::MadeKey;
+use crate::timeout::TtlChoice;
+
+impl Store {
+    /// The values of several keys, in their order; `None` where there is none.
+    pub fn get_many(&self, keys: &[&str], call: &Call<'_>) -> Result<Vec<Option<Value>>> {
+        let made: Vec<MadeKey> = keys.iter().map(|key| self.make(key, call)).collect();
+        if made.is_empty() {
+            return Ok(Vec::new()); // O-6
+        }
+        let stored = self.checked("get_many", self.backend.get_many(&made, self.budget(call)))?;
+        stored.into_iter().map(|stored| stored.map(|stored| self.fetched("get_many", stored)).transpose()).collect()
+    }
+
+    /// Writes several values; for each its failure, if it failed. An `Err` means that none is known to be written.
+    pub fn set_many(
+        &self,
+        values: &[(&str, Input<'_>)],
+        ttl: TtlChoice,
+        call: &Call<'_>,
+    ) -> Result<Vec<Option<Error>>> {
+        let mut failed: Vec<Option<Error>> = vec![None; values.len()];
+        let mut entries = Vec::with_capacity(values.len());
+        let mut places = Vec::with_capacity(values.len());
+        for ((key, value), (place, failure)) in values.iter().zip(failed.iter_mut().enumerate()) {
+            match self.encode("set_many", *value) {
+                Ok(value) => {
+                    entries.push(Entry { key: self.make(key, call), value });
+                    places.push(place);
+                }
+                Err(error) => *failure = Some(error),
+            }
+        }
+        if entries.is_empty() {
+            return Ok(failed);
+        }
+        let results = self.backend.set_many(&entries, ttl.or(self.alias.ttl), self.budget(call));
+        for (place, error) in places.into_iter().zip(self.checked("set_many", results)?) {
+            if let (Some(failure), Some(error)) = (failed.get_mut(place), error) {
+                *failure = self.checked::<()>("set_many", Err(error)).err();
+            }
+        }
+        Ok(failed)
+    }
+
+    /// Removes several keys; how many there were.
+    pub fn delete_many(&self, keys: &[&str], call: &Call<'_>) -> Result<u64> {
+        let made: Vec<MadeKey> = keys.iter().map(|key| self.make(key, call)).collect();
+        if made.is_empty() {
+            return Ok(0);
+        }
+        self.checked("delete_many", self.backend.delete_many(&made, self.budget(call)))
+    }
+}

@@ -1,0 +1,151 @@
+//! A value as a store hands it out: the stored bytes, decoded when first asked.
+
+use std::borrow::Cow;
+use std::sync::{Arc, OnceLock};
+
+use bytes::Bytes;
+
+use crate::codec::{Codec, Glance, json};
+use crate::error::{Error, Kind, Result};
+use crate::value::{Number, Tree, ValueKind};
+
+/// Something shown, and whether the showing lost something of the Python value.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Shown<T> {
+    /// What is shown.
+    pub shown: T,
+    /// Whether setting this again would store another value.
+    pub lossy: bool,
+}
+
+impl<T> Shown<T> {
+    pub(super) fn exactly(shown: T) -> Self {
+        Self { shown, lossy: false }
+    }
+}
+
+/// A stored value. Accessors may be called from any thread at once; what they show lives as long as the value.
+pub struct Value {
+    stored: Bytes,
+    codec: Codec,
+    alias: Arc<str>,
+    tree: OnceLock<Result<Tree>>,
+    text: OnceLock<Result<Shown<String>>>,
+    json: OnceLock<Result<Shown<String>>>,
+}
+
+impl Value {
+    /// A value over stored bytes.
+    pub fn new(stored: Bytes, codec: Codec, alias: Arc<str>) -> Self {
+        Self { stored, codec, alias, tree: OnceLock::new(), text: OnceLock::new(), json: OnceLock::new() }
+    }
+
+    /// The serialised bytes as the backend has them.
+    pub fn stored(&self) -> &[u8] {
+        &self.stored
+    }
+
+    /// What the value is.
+    pub fn kind(&self) -> Result<ValueKind> {
+        Ok(match self.glance() {
+            Some(Glance::Null) => ValueKind::Null,
+            Some(Glance::Bool(_)) => ValueKind::Bool,
+            Some(Glance::Int(_)) => ValueKind::Int,
+            Some(Glance::Float(_)) => ValueKind::Float,
+            Some(Glance::Text(_)) => ValueKind::Text,
+            Some(Glance::Bytes(_)) => ValueKind::Bytes,
+            None => self.tree()?.kind(),
+        })
+    }
+
+    /// Whether the value is Python's `None`; `false` where it cannot be decoded.
+    pub fn is_none(&self) -> bool {
+        self.kind().is_ok_and(|kind| kind == ValueKind::Null)
+    }
+
+    /// The value as a number, if it is a bool, an int or a float.
+    pub fn number(&self) -> Result<Option<Number>> {
+        Ok(match self.glance() {
+            Some(Glance::Int(number)) => Some(Number::Int(number.into())),
+            Some(Glance::Bool(truth)) => Some(Number::Int(i32::from(truth).into())),
+            Some(Glance::Float(number)) => Some(Number::Float(number)),
+            Some(_) => None,
+            None => self.tree()?.number(),
+        })
+    }
+
+    /// The content of `bytes` or `bytearray`.
+    pub fn bytes(&self) -> Result<Shown<&[u8]>> {
+        if let Some(Glance::Bytes(bytes)) = self.glance() {
+            return Ok(Shown::exactly(bytes));
+        }
+        match self.tree()?.bytes() {
+            Some((shown, loss)) => Ok(Shown { shown, lossy: loss.is_lossy() }),
+            None => Err(self.not("bytes")),
+        }
+    }
+
+    /// A text; dates, decimals and UUIDs as text too (lossy).
+    pub fn text(&self) -> Result<Shown<&str>> {
+        if let Some(Glance::Text(text)) = self.glance() {
+            return Ok(Shown::exactly(text));
+        }
+        if let Some(made) = self.text.get() {
+            return kept(made);
+        }
+        match self.tree()?.text() {
+            Some((Cow::Borrowed(shown), loss)) => Ok(Shown { shown, lossy: loss.is_lossy() }),
+            Some((Cow::Owned(shown), loss)) => {
+                kept(self.text.get_or_init(|| Ok(Shown { shown, lossy: loss.is_lossy() })))
+            }
+            None => Err(self.not("text")),
+        }
+    }
+
+    /// The value as JSON text, by the table in [`crate::codec::json`].
+    pub fn json(&self) -> Result<Shown<&str>> {
+        kept(self.json.get_or_init(|| {
+            let (shown, loss) = json::write(self.tree()?, &self.codec.limits).map_err(|error| self.named(error))?;
+            Ok(Shown { shown, lossy: loss.is_lossy() })
+        }))
+    }
+
+    /// The bytes of a text or of bytes.
+    pub fn text_or_bytes(&self) -> Result<Shown<&[u8]>> {
+        match self.kind()? {
+            ValueKind::Text => self.text().map(|text| Shown { shown: text.shown.as_bytes(), lossy: text.lossy }),
+            ValueKind::Bytes => self.bytes(),
+            _ => Err(self.not("bytes or text")),
+        }
+    }
+
+    fn glance(&self) -> Option<Glance<'_>> {
+        self.codec.glance(&self.stored)
+    }
+
+    fn tree(&self) -> Result<&Tree> {
+        let tree = self.tree.get_or_init(|| self.codec.decode(&self.stored).map_err(|error| self.named(error)));
+        tree.as_ref().map_err(Clone::clone)
+    }
+
+    fn named(&self, error: Error) -> Error {
+        error.during("decode").on_alias(&self.alias)
+    }
+
+    /// The error of a value that is of another kind than `wanted`.
+    pub(super) fn wrong_kind(&self, wanted: &str) -> Error {
+        let kind = self.kind().map_or_else(|_| "unknown".into(), |kind| format!("{kind:?}").to_lowercase());
+        Error::new(Kind::Type, format!("the value is of kind {kind}, not {wanted}; its JSON shows it"))
+    }
+
+    fn not(&self, wanted: &str) -> Error {
+        self.named(self.wrong_kind(wanted))
+    }
+}
+
+fn kept(shown: &Result<Shown<String>>) -> Result<Shown<&str>> {
+    match shown {
+        Ok(shown) => Ok(Shown { shown: &shown.shown, lossy: shown.lossy }),
+        Err(error) => Err(error.clone()),
+    }
+}
