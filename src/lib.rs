@@ -23,3 +23,5 @@ pub mod codec;
 
 pub mod store;
 
+pub mod runtime;
+
