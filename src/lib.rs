@@ -25,3 +25,4 @@ pub mod store;
 
 pub mod runtime;
 
+pub mod capi;

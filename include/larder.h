@@ -1,0 +1,1380 @@
+/*
+ * larder: Django's cache framework for every language.
+ *
+ * Opens any alias of a Django-style CACHES configuration, and reads and writes what Django, django-redis and Pyot
+ * processes share: same keys, same pickles, same files. Nothing in a pickle is ever executed.
+ *
+ * Three calls to a working cache:
+ *
+ *     larder_context *context = NULL;
+ *     larder_store *store = NULL;
+ *     larder_open_file("caches.json", NULL, &context, NULL);
+ *     larder_store_open(context, "default", &store, NULL);
+ *     larder_set(store, LARDER_LIT("greeting"), LARDER_LIT("hello"), LARDER_TEXT, LARDER_TTL_DEFAULT, NULL, NULL);
+ *
+ * Rules that every function keeps:
+ *
+ *   - It answers a larder_status: 0 done, more a normal outcome, less a failure. On a failure the optional last
+ *     parameter receives a larder_error that says what was being done, to which alias and server, and what to do.
+ *   - You free what you got through a pointer to a pointer, you borrow what you got through a pointer to const, and
+ *     values and errors are shared by retain and release. Inputs are only read during the call.
+ *   - Any function on any thread, on stacks as small as 128 KiB. Exceptions are written at the function.
+ *   - NULL, closed and stale handles are LARDER_EHANDLE, closing twice is harmless, NULL with length 0 is empty.
+ *   - After fork the child's inherited handles answer LARDER_EFORKED; it opens the configuration anew.
+ *   - Nothing is printed, no signal handler is installed, no SIGPIPE is raised, nothing happens at exit.
+ *
+ * What larder_value_json makes of Python's types; LARDER_LOSSY says that setting the text again stores another value:
+ *
+ *   | Python                                    | JSON                                                     | lossy |
+ *   |-------------------------------------------|----------------------------------------------------------|-------|
+ *   | None, bool, int up to 4300 digits, float  | itself; NaN, Infinity and -Infinity as Python writes them| no    |
+ *   | str                                       | a string, escaped to ASCII; a lone surrogate as \udXXX   | no    |
+ *   | list, dict with str keys                  | an array, an object                                      | no    |
+ *   | tuple, set, frozenset, deque              | an array                                                 | yes   |
+ *   | OrderedDict, defaultdict, Counter         | an object                                                | yes   |
+ *   | dict with other keys                      | an object; keys as json.dumps has them, or their JSON    | yes   |
+ *   | bytes, bytearray                          | {"$bytes": "<base64>"}                                   | yes   |
+ *   | datetime, date, time                      | a string as isoformat() makes it                         | yes   |
+ *   | timedelta, Decimal, UUID, SafeString      | a string                                                 | yes   |
+ *   | everything else: instances, enum members, | {"$object": "module.name", "args": [...],                | yes   |
+ *   | classes, functions, exceptions, complex   |  "kwargs": {...}, "state": ..., "items": [...],          |       |
+ *   |                                           |  "pairs": [[key, value], ...]} with the members there are|       |
+ *   | a list, dict or object inside itself      | {"$cycle": true}                                         | yes   |
+ *
+ * Made by `make header` from src/capi; do not edit.
+ *
+ * SPDX-License-Identifier: MIT OR Apache-2.0
+ */
+
+
+#ifndef LARDER_H
+#define LARDER_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+/**
+ * `level` of a log record: for people who look for a fault. The numbers are those of Python's `logging`.
+ */
+#define LARDER_LOG_DEBUG 10
+
+/**
+ * `level` of a log record: for the record.
+ */
+#define LARDER_LOG_INFO 20
+
+/**
+ * `level` of a log record: something is not as it was probably meant.
+ */
+#define LARDER_LOG_WARNING 30
+
+/**
+ * `level` of a log record: something failed.
+ */
+#define LARDER_LOG_ERROR 40
+
+/**
+ * `operation` of larder_store_supports: larder_keys.
+ */
+#define LARDER_OP_KEYS 1
+
+/**
+ * `operation` of larder_store_supports: larder_clear with LARDER_CLEAR_PREFIX.
+ */
+#define LARDER_OP_CLEAR_PREFIX 2
+
+/**
+ * `operation` of larder_store_supports: larder_ttl.
+ */
+#define LARDER_OP_TTL 3
+
+/**
+ * `operation` of larder_store_supports: larder_persist.
+ */
+#define LARDER_OP_PERSIST 4
+
+/**
+ * `operation` of larder_store_supports: keeping values at all, which the dummy does not.
+ */
+#define LARDER_OP_KEEP 5
+
+/**
+ * `ttl_ms`: the alias's TIMEOUT.
+ */
+#define LARDER_TTL_DEFAULT INT64_MIN
+
+/**
+ * `ttl_ms`: never expires.
+ */
+#define LARDER_TTL_FOREVER INT64_MAX
+
+/**
+ * `format`: Python `bytes`.
+ */
+#define LARDER_BYTES 1
+
+/**
+ * `format`: UTF-8 text, becomes Python `str`.
+ */
+#define LARDER_TEXT 2
+
+/**
+ * `format`: JSON text, becomes dict, list, str, int, float, bool or None.
+ */
+#define LARDER_JSON 3
+
+/**
+ * `format`: bytes that the caller has serialised already; stored as they are.
+ */
+#define LARDER_STORED 4
+
+/**
+ * `flags` of a `larder_call`: the key is final, as the server has it; no prefix and no version are added.
+ */
+#define LARDER_CALL_FINAL_KEY 1
+
+/**
+ * `flags` of a `larder_call` for a set: only where there is no such key.
+ */
+#define LARDER_CALL_NX 2
+
+/**
+ * `flags` of a `larder_call` for a set: only over a key that is there.
+ */
+#define LARDER_CALL_XX 4
+
+/**
+ * `scope` of larder_clear: the keys under this alias's KEY_PREFIX and the call's version.
+ */
+#define LARDER_CLEAR_PREFIX 1
+
+/**
+ * `scope` of larder_clear: everything that the backend holds, whoever wrote it (a whole Redis database, a whole
+ * directory), as Django's clear() does.
+ */
+#define LARDER_CLEAR_EVERYTHING 2
+
+/**
+ * Kind of a value: Python's `None`.
+ */
+#define LARDER_KIND_NULL 1
+
+/**
+ * Kind of a value: `bool`.
+ */
+#define LARDER_KIND_BOOL 2
+
+/**
+ * Kind of a value: `int` of any size (as JSON up to 4300 digits, Python's own limit).
+ */
+#define LARDER_KIND_INT 3
+
+/**
+ * Kind of a value: `float`.
+ */
+#define LARDER_KIND_FLOAT 4
+
+/**
+ * Kind of a value: `str`, and Django's `SafeString`.
+ */
+#define LARDER_KIND_TEXT 5
+
+/**
+ * Kind of a value: `bytes` and `bytearray`.
+ */
+#define LARDER_KIND_BYTES 6
+
+/**
+ * Kind of a value: `list`, `tuple`, `set`, `frozenset`, `deque`.
+ */
+#define LARDER_KIND_LIST 7
+
+/**
+ * Kind of a value: `dict`, `OrderedDict`, `defaultdict`, `Counter`.
+ */
+#define LARDER_KIND_DICT 8
+
+/**
+ * Kind of a value: anything else, such as dates, decimals, UUIDs, instances of classes. Shown as data, never made.
+ */
+#define LARDER_KIND_OTHER 9
+
+/**
+ * What larder_live counts: open contexts.
+ */
+#define LARDER_LIVE_CONTEXTS 1
+
+/**
+ * What larder_live counts: open stores.
+ */
+#define LARDER_LIVE_STORES 2
+
+/**
+ * What larder_live counts: open cursors.
+ */
+#define LARDER_LIVE_CURSORS 3
+
+/**
+ * What larder_live counts: values that are not released.
+ */
+#define LARDER_LIVE_VALUES 4
+
+/**
+ * What larder_live counts: errors that are not released.
+ */
+#define LARDER_LIVE_ERRORS 5
+
+/**
+ * A read configuration and what its stores share. A checked handle: never read through it.
+ */
+typedef struct larder_context larder_context;
+
+/**
+ * A listing of keys under way. A checked handle: never read through it.
+ */
+typedef struct larder_cursor larder_cursor;
+
+/**
+ * Why a call failed. Read by any thread; shared by retain and release.
+ */
+typedef struct larder_error larder_error;
+
+/**
+ * An open alias. A checked handle: never read through it.
+ */
+typedef struct larder_store larder_store;
+
+/**
+ * A Python value as a cache holds it. Read by any thread; shared by retain and release.
+ */
+typedef struct larder_value larder_value;
+
+/**
+ * What a function answers: 0 is done, more is a normal outcome that is not an error, less is a failure. An unknown
+ * negative number is a failure too.
+ */
+typedef int32_t larder_status;
+
+/**
+ * Takes one log record. `message` is a NUL-terminated UTF-8 line that lives during the call only, and never holds a
+ * password or a value. Called on any thread that uses larder and on larder's own, sometimes on several at once, never
+ * under a lock, and not any more once larder_shutdown has answered LARDER_OK. It may call larder, but not shut the
+ * context down. It must return: longjmp and exceptions through it are undefined.
+ */
+typedef void (*larder_log_fn)(void *user_data, int32_t level, const char *message);
+
+/**
+ * Options of a context. Start from `LARDER_OPTIONS_INIT`.
+ */
+typedef struct larder_options {
+    /**
+     * `sizeof(larder_options)`; the struct only grows at its end.
+     */
+    uint32_t struct_size;
+    /**
+     * The least level that is told, `LARDER_LOG_…`; 0 tells everything.
+     */
+    int32_t log_level;
+    /**
+     * Who takes log records; NULL: nobody.
+     */
+    larder_log_fn log;
+    /**
+     * Handed to `log`.
+     */
+    void *log_user_data;
+} larder_options;
+
+/**
+ * What one call asks for besides its arguments. Start from `LARDER_CALL_INIT`; NULL in place of a call means the
+ * alias's own settings.
+ */
+typedef struct larder_call {
+    /**
+     * `sizeof(larder_call)`; the struct only grows at its end.
+     */
+    uint32_t struct_size;
+    /**
+     * `LARDER_CALL_…`, or 0.
+     */
+    uint32_t flags;
+    /**
+     * The total time that the call may take, in ms: waiting, connecting, trying again. 0: the alias's own.
+     */
+    int64_t timeout_ms;
+    /**
+     * The version of the key as UTF-8 text, such as "2"; NULL: the alias's own.
+     */
+    const char *version;
+    /**
+     * The length of `version` in bytes.
+     */
+    size_t version_len;
+} larder_call;
+
+/**
+ * The id of an asynchronous operation; never reused in a process, nothing to free.
+ */
+typedef uint64_t larder_op;
+
+/**
+ * Takes the answer to an operation: exactly once, later, on the context's one callback thread, never inside the call
+ * that began it. `value` (for a get that found something) and `error` (for a negative status) are borrowed: they live
+ * during the call only, unless they are retained. It may use larder synchronously and begin further operations, but
+ * not shut the context down. It must return: longjmp and exceptions through it are undefined. All signals are blocked
+ * on its thread, which a process that is started there inherits. The one exception to "exactly once" is a
+ * larder_shutdown that answers LARDER_ETIMEOUT: callbacks that have not begun by then never run.
+ */
+typedef void (*larder_completion_fn)(void *user_data,
+                                     larder_op op,
+                                     larder_status status,
+                                     const struct larder_value *value,
+                                     const struct larder_error *error);
+
+/**
+ * Done.
+ */
+#define LARDER_OK 0
+
+/**
+ * There is no such key, or it has expired.
+ */
+#define LARDER_MISS 1
+
+/**
+ * Not written: the condition (add, NX, XX) did not hold. On django-redis also: a time to live of zero or less, over a
+ * key that was not there, where Django answers False.
+ */
+#define LARDER_NOT_STORED 2
+
+/**
+ * Nothing (more) to hand out.
+ */
+#define LARDER_EMPTY 3
+
+/**
+ * The buffer is too small; the needed size is told, and nothing is lost.
+ */
+#define LARDER_TRUNCATED 4
+
+/**
+ * Skipped by policy (Pyot: a time to live of 0 for this endpoint). No function of this version answers it.
+ */
+#define LARDER_SKIPPED 5
+
+/**
+ * An old value while a new one is being loaded. No function of this version answers it.
+ */
+#define LARDER_STALE 6
+
+/**
+ * Done, but nothing is kept: the time to live is zero or less, or rounds to nothing on this backend (core redis counts
+ * whole seconds). A key that was there is gone.
+ */
+#define LARDER_NOT_KEPT 7
+
+/**
+ * It failed, and IGNORE_EXCEPTIONS of the alias hides that: treat it as a miss. The failure was logged.
+ */
+#define LARDER_IGNORED 8
+
+/**
+ * Done, but what is shown has lost something of the Python value; setting it again would store another value.
+ */
+#define LARDER_LOSSY 9
+
+/**
+ * The configuration is wrong, or names what is not built in.
+ */
+#define LARDER_ECONFIG -1
+
+/**
+ * An argument is wrong: NULL where something is needed, an unknown number, text that is not UTF-8.
+ */
+#define LARDER_EINVAL -2
+
+/**
+ * A handle is NULL, closed, stale, or of another kind.
+ */
+#define LARDER_EHANDLE -3
+
+/**
+ * The backend of this store cannot do this; `larder_store_supports` tells beforehand.
+ */
+#define LARDER_EUNSUPPORTED -4
+
+/**
+ * The stored value is of a type that this does not work on.
+ */
+#define LARDER_ETYPE -5
+
+/**
+ * The stored bytes cannot be decoded. Nothing of them was executed.
+ */
+#define LARDER_EUNDECODABLE -6
+
+/**
+ * Larger than a limit.
+ */
+#define LARDER_ETOOBIG -7
+
+/**
+ * The operating system refused a local operation.
+ */
+#define LARDER_EIO -8
+
+/**
+ * The server could not be reached, or the connection broke.
+ */
+#define LARDER_ECONNECTION -9
+
+/**
+ * The deadline passed. A write may have been carried out all the same; the message says so.
+ */
+#define LARDER_ETIMEOUT -10
+
+/**
+ * The server answered with an error.
+ */
+#define LARDER_ESERVER -11
+
+/**
+ * Memory or a thread could not be had.
+ */
+#define LARDER_EMEMORY -12
+
+/**
+ * Too many operations are under way.
+ */
+#define LARDER_EBUSY -13
+
+/**
+ * The call would wait for itself.
+ */
+#define LARDER_EDEADLOCK -14
+
+/**
+ * The handle belongs to the parent process: open the configuration anew in the child. Closing it there is harmless.
+ */
+#define LARDER_EFORKED -15
+
+/**
+ * The context is shut down.
+ */
+#define LARDER_ESHUTDOWN -16
+
+/**
+ * The operation was cancelled. No function of this version answers it.
+ */
+#define LARDER_ECANCELLED -17
+
+/**
+ * A panic was caught: a bug in larder. Nothing crossed into the host.
+ */
+#define LARDER_EPANIC -18
+
+#ifdef __cplusplus
+extern "C" {
+#endif // __cplusplus
+
+/**
+ * The name of a status, such as "LARDER_MISS".
+ *
+ * @param status any number
+ * @return a text with static lifetime; "unknown status" for a number that is none
+ *
+ * Blocks: never. Threads: any. Owns: nothing. Since: 0.1
+ */
+const char *larder_status_name(larder_status status);
+
+/**
+ * The version of this library, such as "0.1.0".
+ *
+ * @return a text with static lifetime
+ *
+ * Blocks: never. Threads: any. Owns: nothing. Since: 0.1
+ */
+const char *larder_version(void);
+
+/**
+ * The status of a failure: the same number that the failing call answered.
+ *
+ * @param error borrowed; NULL gives LARDER_EHANDLE
+ * @return a negative status
+ *
+ * Blocks: never. Threads: any. Owns: nothing. Since: 0.1
+ */
+larder_status larder_error_status(const struct larder_error *error);
+
+/**
+ * What was being done, to which alias and server, why it failed, whether a retry can help: one line for people.
+ * It never holds a password or a value.
+ *
+ * @param error borrowed; NULL gives an empty text
+ * @return a text that lives as long as the error
+ *
+ * Blocks: never. Threads: any. Owns: nothing. Since: 0.1
+ */
+const char *larder_error_message(const struct larder_error *error);
+
+/**
+ * Whether trying the same again can help.
+ *
+ * @param error borrowed; NULL gives 0
+ * @return 1 or 0
+ *
+ * Blocks: never. Threads: any. Owns: nothing. Since: 0.1
+ */
+int32_t larder_error_retriable(const struct larder_error *error);
+
+/**
+ * Shares an error: one more release is needed. For callbacks, which only borrow theirs.
+ *
+ * @param error borrowed; NULL is harmless
+ * @return the same error, to be released by the caller; NULL for NULL
+ *
+ * Blocks: never. Threads: any. Owns: the caller owns what is returned. Since: 0.1
+ */
+struct larder_error *larder_error_retain(const struct larder_error *error);
+
+/**
+ * Releases an error; with the last release it is gone.
+ *
+ * @param error taken; NULL is harmless
+ *
+ * Blocks: never. Threads: any. Owns: takes the caller's share. Since: 0.1
+ */
+void larder_error_release(struct larder_error *error);
+
+/**
+ * Reads a configuration: `{"CACHES": {...}}` with optional siblings, or the bare map of aliases. Never connects.
+ *
+ * Strings may hold `${NAME}`, replaced from the environment; `$${` is a literal `${`. larder's own settings live in an
+ * alias's "LARDER" object. As everything that reads the environment it must not run beside setenv.
+ *
+ * @param text JSON, `text_len` bytes of UTF-8; only read during the call
+ * @param text_len its length in bytes
+ * @param options NULL, or who takes log records
+ * @param context receives a handle, to be given to larder_shutdown; NULL on failure
+ * @param err NULL, or receives an error on failure, to be released
+ * @return LARDER_OK; LARDER_ECONFIG with the JSON path in the message; LARDER_EINVAL; LARDER_EMEMORY
+ *
+ * Blocks: never. Threads: any. Owns: the caller owns the context. Since: 0.1
+ */
+larder_status larder_open(const char *text,
+                          size_t text_len,
+                          const struct larder_options *options,
+                          struct larder_context **context,
+                          struct larder_error **err);
+
+/**
+ * Reads a configuration from a file. As larder_open.
+ *
+ * @param path NUL-terminated UTF-8
+ * @param options NULL, or who takes log records
+ * @param context receives a handle, to be given to larder_shutdown; NULL on failure
+ * @param err NULL, or receives an error on failure, to be released
+ * @return as larder_open; LARDER_EIO when the file cannot be read
+ *
+ * Blocks: while the file is read. Threads: any. Owns: the caller owns the context. Since: 0.1
+ */
+larder_status larder_open_file(const char *path,
+                               const struct larder_options *options,
+                               struct larder_context **context,
+                               struct larder_error **err);
+
+/**
+ * Tells a warning about the configuration: what Django would silently ignore or misread.
+ *
+ * @param context the context
+ * @param index 0 for the first
+ * @param buffer receives UTF-8 text without a terminator; NULL only with a capacity of 0
+ * @param capacity its size in bytes
+ * @param needed NULL, or receives the length of the text in bytes
+ * @param err NULL, or receives an error on failure, to be released
+ * @return LARDER_OK; LARDER_EMPTY when there are no more; LARDER_TRUNCATED when the buffer is too small;
+ *         LARDER_EINVAL; LARDER_EHANDLE; LARDER_EFORKED
+ *
+ * Blocks: never. Threads: any. Owns: nothing. Since: 0.1
+ */
+larder_status larder_warning(const struct larder_context *context,
+                             size_t index,
+                             char *buffer,
+                             size_t capacity,
+                             size_t *needed,
+                             struct larder_error **err);
+
+/**
+ * Ends a context: nothing is accepted any more, what runs may end within three quarters of the time, the rest is
+ * answered with LARDER_ESHUTDOWN. After LARDER_OK no callback and no log function runs ever again, and no thread of the
+ * context is left (but for name look-ups that the system does not end; they touch nothing of the context).
+ *
+ * Stores of the context answer LARDER_ESHUTDOWN from then on; closing them is harmless, before or after. The last
+ * shutdown of the process frees the in-memory data. `exit()` without it is harmless. In a forked child it only gives
+ * the handle back.
+ *
+ * @param context the context; closed by LARDER_OK
+ * @param timeout_ms the time that this may take; negative counts as 0
+ * @param err NULL, or receives an error on failure, to be released
+ * @return LARDER_OK; LARDER_ETIMEOUT when something still ran at the end: callbacks that have not begun never run (so
+ *         free their data yourself), and shutting down can be tried again; LARDER_EBUSY while another thread shuts it
+ *         down; LARDER_EDEADLOCK inside a callback or a log function, with nothing done; LARDER_EHANDLE
+ *
+ * Blocks: up to `timeout_ms`. Threads: any but the callback thread. Owns: takes the context. Since: 0.1
+ */
+larder_status larder_shutdown(struct larder_context *context, int64_t timeout_ms, struct larder_error **err);
+
+/**
+ * Opens an alias. Never connects: a server that is down shows with the first operation. The directory of a file alias is
+ * made, for this user alone, as Django makes it; where that fails the first operation says so.
+ *
+ * @param context the context
+ * @param alias its name in CACHES, NUL-terminated UTF-8; there is no default: NULL and "" are errors
+ * @param store receives a handle, to be given to larder_store_close; NULL on failure
+ * @param err NULL, or receives an error on failure, to be released
+ * @return LARDER_OK; LARDER_ECONFIG for an unknown alias or a backend that is not built in; LARDER_EINVAL;
+ *         LARDER_EHANDLE; LARDER_ESHUTDOWN
+ *
+ * Blocks: while a directory is made. Threads: any. Owns: the caller owns the store. Since: 0.1
+ */
+larder_status larder_store_open(const struct larder_context *context,
+                                const char *alias,
+                                struct larder_store **store,
+                                struct larder_error **err);
+
+/**
+ * Closes a store. Operations that still run end by themselves.
+ *
+ * @param store taken; NULL is harmless, and so is a store that is closed already
+ * @return LARDER_OK; LARDER_EHANDLE when there was nothing to close
+ *
+ * Blocks: never. Threads: any. Owns: takes the store. Since: 0.1
+ */
+larder_status larder_store_close(struct larder_store *store);
+
+/**
+ * Whether the backend of a store has an operation that not all have. What is not named by a LARDER_OP_ number every
+ * backend has.
+ *
+ * @param store the store
+ * @param operation LARDER_OP_…
+ * @return LARDER_OK if it has; LARDER_EUNSUPPORTED if not; LARDER_EINVAL for an unknown number; LARDER_EHANDLE;
+ *         LARDER_EFORKED
+ *
+ * Blocks: never. Threads: any. Owns: nothing. Since: 0.1
+ */
+larder_status larder_store_supports(const struct larder_store *store, int32_t operation);
+
+/**
+ * Gets a value.
+ *
+ * @param store the store
+ * @param key UTF-8 text; NULL with length 0 is the empty key
+ * @param key_len its length in bytes
+ * @param call NULL, or version, deadline and flags of this call
+ * @param value receives the value, to be released; NULL on a miss and on failure
+ * @param err NULL, or receives an error on failure, to be released
+ * @return LARDER_OK; LARDER_MISS; LARDER_IGNORED; LARDER_EINVAL; LARDER_EHANDLE; LARDER_ESHUTDOWN; LARDER_EIO;
+ *         LARDER_ECONNECTION; LARDER_ETIMEOUT; LARDER_ESERVER; LARDER_EMEMORY; LARDER_ETOOBIG; LARDER_EUNDECODABLE
+ *         for a broken file
+ *
+ * Blocks: up to the call's deadline. Threads: any. Owns: the caller owns the value. Since: 0.1
+ */
+larder_status larder_get(const struct larder_store *store,
+                         const char *key,
+                         size_t key_len,
+                         const struct larder_call *call,
+                         struct larder_value **value,
+                         struct larder_error **err);
+
+/**
+ * Copies the bytes of a `bytes` value, or the UTF-8 text of a `str`, into a buffer of the caller's: the fastest way to
+ * read a small value.
+ *
+ * @param store the store
+ * @param key UTF-8 text; NULL with length 0 is the empty key
+ * @param key_len its length in bytes
+ * @param call NULL, or version, deadline and flags of this call
+ * @param buffer receives the bytes, without a terminator; NULL only with a capacity of 0
+ * @param capacity its size in bytes
+ * @param needed NULL, or receives the length of the value in bytes; 0 on a miss
+ * @param err NULL, or receives an error on failure, to be released
+ * @return LARDER_OK; LARDER_MISS; LARDER_LOSSY as larder_value_bytes and larder_value_text; LARDER_TRUNCATED when
+ *         the buffer is too small, with nothing written to it; LARDER_IGNORED; LARDER_ETYPE for other kinds of
+ *         values; LARDER_EUNDECODABLE; LARDER_ETOOBIG; LARDER_EINVAL; LARDER_EHANDLE; LARDER_ESHUTDOWN; LARDER_EIO;
+ *         LARDER_ECONNECTION; LARDER_ETIMEOUT; LARDER_ESERVER; LARDER_EMEMORY
+ *
+ * Blocks: up to the call's deadline. Threads: any. Owns: nothing. Since: 0.1
+ */
+larder_status larder_get_into(const struct larder_store *store,
+                              const char *key,
+                              size_t key_len,
+                              const struct larder_call *call,
+                              void *buffer,
+                              size_t capacity,
+                              size_t *needed,
+                              struct larder_error **err);
+
+/**
+ * Sets a value. Where it fails the old value stays, unless the server carried it out without telling.
+ *
+ * The flags LARDER_CALL_NX and LARDER_CALL_XX make it conditional.
+ *
+ * @param store the store
+ * @param key UTF-8 text; NULL with length 0 is the empty key
+ * @param key_len its length in bytes
+ * @param value the value's bytes, by `format`; only read during the call
+ * @param value_len their length
+ * @param format LARDER_BYTES, LARDER_TEXT, LARDER_JSON or LARDER_STORED
+ * @param ttl_ms the time to live in ms; LARDER_TTL_DEFAULT; LARDER_TTL_FOREVER; 0 or less: expired at once
+ * @param call NULL, or version, deadline and flags of this call
+ * @param err NULL, or receives an error on failure, to be released
+ * @return LARDER_OK; LARDER_NOT_STORED; LARDER_NOT_KEPT; LARDER_IGNORED; LARDER_ETOOBIG; LARDER_EINVAL;
+ *         LARDER_EHANDLE; LARDER_ESHUTDOWN; LARDER_EIO; LARDER_ECONNECTION; LARDER_ETIMEOUT; LARDER_ESERVER;
+ *         LARDER_EMEMORY; LARDER_EUNDECODABLE for a broken file
+ *
+ * Blocks: up to the call's deadline. Threads: any. Owns: nothing. Since: 0.1
+ */
+larder_status larder_set(const struct larder_store *store,
+                         const char *key,
+                         size_t key_len,
+                         const void *value,
+                         size_t value_len,
+                         int32_t format,
+                         int64_t ttl_ms,
+                         const struct larder_call *call,
+                         struct larder_error **err);
+
+/**
+ * Sets a value where there is none: one of several callers wins.
+ *
+ * @param store the store
+ * @param key UTF-8 text; NULL with length 0 is the empty key
+ * @param key_len its length in bytes
+ * @param value the value's bytes, by `format`; only read during the call
+ * @param value_len their length
+ * @param format LARDER_BYTES, LARDER_TEXT, LARDER_JSON or LARDER_STORED
+ * @param ttl_ms the time to live in ms; LARDER_TTL_DEFAULT; LARDER_TTL_FOREVER; 0 or less: expired at once
+ * @param call NULL, or version, deadline and flags of this call
+ * @param err NULL, or receives an error on failure, to be released
+ * @return LARDER_OK; LARDER_NOT_STORED; LARDER_NOT_KEPT; LARDER_IGNORED; LARDER_ETOOBIG; LARDER_EINVAL;
+ *         LARDER_EHANDLE; LARDER_ESHUTDOWN; LARDER_EIO; LARDER_ECONNECTION; LARDER_ETIMEOUT; LARDER_ESERVER;
+ *         LARDER_EMEMORY; LARDER_EUNDECODABLE for a broken file
+ *
+ * Blocks: up to the call's deadline. Threads: any. Owns: nothing. Since: 0.1
+ */
+larder_status larder_add(const struct larder_store *store,
+                         const char *key,
+                         size_t key_len,
+                         const void *value,
+                         size_t value_len,
+                         int32_t format,
+                         int64_t ttl_ms,
+                         const struct larder_call *call,
+                         struct larder_error **err);
+
+/**
+ * Gives a key another time to live, counted from now (Django's touch).
+ *
+ * On Redis LARDER_TTL_FOREVER answers LARDER_MISS for a key that already never expires, as Django's touch answers False.
+ *
+ * @param store the store
+ * @param key UTF-8 text; NULL with length 0 is the empty key
+ * @param key_len its length in bytes
+ * @param ttl_ms the time to live in ms; LARDER_TTL_DEFAULT; LARDER_TTL_FOREVER; 0 or less: expired at once
+ * @param call NULL, or version, deadline and flags of this call
+ * @param err NULL, or receives an error on failure, to be released
+ * @return LARDER_OK; LARDER_MISS; LARDER_NOT_KEPT when the key was there and is gone; LARDER_EINVAL;
+ *         LARDER_EHANDLE; LARDER_ESHUTDOWN; LARDER_EIO; LARDER_ECONNECTION; LARDER_ETIMEOUT; LARDER_ESERVER;
+ *         LARDER_EMEMORY; LARDER_EUNDECODABLE for a broken file
+ *
+ * Blocks: up to the call's deadline. Threads: any. Owns: nothing. Since: 0.1
+ */
+larder_status larder_expire(const struct larder_store *store,
+                            const char *key,
+                            size_t key_len,
+                            int64_t ttl_ms,
+                            const struct larder_call *call,
+                            struct larder_error **err);
+
+/**
+ * Makes a key never expire.
+ *
+ * @param store the store
+ * @param key UTF-8 text; NULL with length 0 is the empty key
+ * @param key_len its length in bytes
+ * @param call NULL, or version, deadline and flags of this call
+ * @param err NULL, or receives an error on failure, to be released
+ * @return LARDER_OK; LARDER_MISS, on Redis also when the key already never expires; LARDER_EUNSUPPORTED;
+ *         LARDER_EINVAL; LARDER_EHANDLE; LARDER_ESHUTDOWN; LARDER_EIO; LARDER_ECONNECTION; LARDER_ETIMEOUT;
+ *         LARDER_ESERVER; LARDER_EMEMORY; LARDER_EUNDECODABLE for a broken file
+ *
+ * Blocks: up to the call's deadline. Threads: any. Owns: nothing. Since: 0.1
+ */
+larder_status larder_persist(const struct larder_store *store,
+                             const char *key,
+                             size_t key_len,
+                             const struct larder_call *call,
+                             struct larder_error **err);
+
+/**
+ * Tells what is left of a key's time to live.
+ *
+ * @param store the store
+ * @param key UTF-8 text; NULL with length 0 is the empty key
+ * @param key_len its length in bytes
+ * @param call NULL, or version, deadline and flags of this call
+ * @param ttl_ms receives it in ms, LARDER_TTL_FOREVER for a key that never expires, 0 on a miss
+ * @param err NULL, or receives an error on failure, to be released
+ * @return LARDER_OK; LARDER_MISS; LARDER_EUNSUPPORTED; LARDER_EINVAL; LARDER_EHANDLE; LARDER_ESHUTDOWN; LARDER_EIO;
+ *         LARDER_ECONNECTION; LARDER_ETIMEOUT; LARDER_ESERVER; LARDER_EMEMORY; LARDER_EUNDECODABLE for a broken
+ *         file
+ *
+ * Blocks: up to the call's deadline. Threads: any. Owns: nothing. Since: 0.1
+ */
+larder_status larder_ttl(const struct larder_store *store,
+                         const char *key,
+                         size_t key_len,
+                         const struct larder_call *call,
+                         int64_t *ttl_ms,
+                         struct larder_error **err);
+
+/**
+ * Removes a key. As in Django, the in-memory and the file backend count an expired entry that is still lying there.
+ *
+ * @param store the store
+ * @param key UTF-8 text; NULL with length 0 is the empty key
+ * @param key_len its length in bytes
+ * @param call NULL, or version, deadline and flags of this call
+ * @param err NULL, or receives an error on failure, to be released
+ * @return LARDER_OK; LARDER_MISS; LARDER_IGNORED; LARDER_EINVAL; LARDER_EHANDLE; LARDER_ESHUTDOWN; LARDER_EIO;
+ *         LARDER_ECONNECTION; LARDER_ETIMEOUT; LARDER_ESERVER; LARDER_EMEMORY
+ *
+ * Blocks: up to the call's deadline. Threads: any. Owns: nothing. Since: 0.1
+ */
+larder_status larder_delete(const struct larder_store *store,
+                            const char *key,
+                            size_t key_len,
+                            const struct larder_call *call,
+                            struct larder_error **err);
+
+/**
+ * Whether a key is there.
+ *
+ * @param store the store
+ * @param key UTF-8 text; NULL with length 0 is the empty key
+ * @param key_len its length in bytes
+ * @param call NULL, or version, deadline and flags of this call
+ * @param err NULL, or receives an error on failure, to be released
+ * @return LARDER_OK; LARDER_MISS; LARDER_IGNORED; LARDER_EUNDECODABLE for a broken file; LARDER_EINVAL;
+ *         LARDER_EHANDLE; LARDER_ESHUTDOWN; LARDER_EIO; LARDER_ECONNECTION; LARDER_ETIMEOUT; LARDER_ESERVER;
+ *         LARDER_EMEMORY
+ *
+ * Blocks: up to the call's deadline. Threads: any. Owns: nothing. Since: 0.1
+ */
+larder_status larder_has(const struct larder_store *store,
+                         const char *key,
+                         size_t key_len,
+                         const struct larder_call *call,
+                         struct larder_error **err);
+
+/**
+ * Adds to a number; a negative delta subtracts.
+ *
+ * Redis adds in the server and keeps the time to live; so does the in-memory backend. The file backend reads, adds and
+ * sets with the alias's TIMEOUT, as Django does: not atomic. Where Python adds, the number may be a float or larger than
+ * 64 bits.
+ *
+ * @param store the store
+ * @param key UTF-8 text; NULL with length 0 is the empty key
+ * @param key_len its length in bytes
+ * @param delta what to add
+ * @param call NULL, or version, deadline and flags of this call
+ * @param result NULL, or receives the new number; 0 unless there is one
+ * @param value NULL, or receives the new number as a value, to be released: whole, whatever its size
+ * @param err NULL, or receives an error on failure, to be released
+ * @return LARDER_OK; LARDER_MISS; LARDER_LOSSY when `result` cannot hold the new number (a float, or more than 64
+ *         bits): it then has the nearest; LARDER_IGNORED; LARDER_ETYPE when the stored value is no number (core
+ *         redis: no whole number of 64 bits); LARDER_EINVAL; LARDER_EHANDLE; LARDER_ESHUTDOWN; LARDER_EIO;
+ *         LARDER_ECONNECTION; LARDER_ETIMEOUT; LARDER_ESERVER; LARDER_EMEMORY; LARDER_EUNDECODABLE for a broken
+ *         file
+ *
+ * Blocks: up to the call's deadline. Threads: any. Owns: the caller owns the value. Since: 0.1
+ */
+larder_status larder_incr(const struct larder_store *store,
+                          const char *key,
+                          size_t key_len,
+                          int64_t delta,
+                          const struct larder_call *call,
+                          int64_t *result,
+                          struct larder_value **value,
+                          struct larder_error **err);
+
+/**
+ * Moves a value to another version: `delta` further than the call's version, or the alias's. The old key stays until
+ * the new one is written. django-redis keeps the time to live, the others set the alias's TIMEOUT anew, as in Django.
+ *
+ * @param store the store
+ * @param key UTF-8 text; NULL with length 0 is the empty key
+ * @param key_len its length in bytes
+ * @param delta what to add to the version; negative goes back
+ * @param call NULL, or version, deadline and flags of this call
+ * @param version NULL, or receives the new version; 0 unless there is one
+ * @param err NULL, or receives an error on failure, to be released
+ * @return LARDER_OK; LARDER_MISS; LARDER_IGNORED; LARDER_EINVAL when the version is no number, or the key the same;
+ *         LARDER_EHANDLE; LARDER_EUNDECODABLE;
+ *         LARDER_ESHUTDOWN; LARDER_EIO; LARDER_ECONNECTION; LARDER_ETIMEOUT; LARDER_ESERVER; LARDER_EMEMORY
+ *
+ * Blocks: up to the call's deadline. Threads: any. Owns: nothing. Since: 0.1
+ */
+larder_status larder_incr_version(const struct larder_store *store,
+                                  const char *key,
+                                  size_t key_len,
+                                  int64_t delta,
+                                  const struct larder_call *call,
+                                  int64_t *version,
+                                  struct larder_error **err);
+
+/**
+ * Tells what Django would warn about a key, without touching the cache: that memcached would refuse it. One warning a
+ * line. django-redis never checks keys, so its aliases have nothing to warn about.
+ *
+ * @param store the store
+ * @param key UTF-8 text; NULL with length 0 is the empty key
+ * @param key_len its length in bytes
+ * @param call NULL, or version, deadline and flags of this call
+ * @param buffer receives UTF-8 text without a terminator; NULL only with a capacity of 0
+ * @param capacity its size in bytes
+ * @param needed NULL, or receives the length of the text in bytes
+ * @param err NULL, or receives an error on failure, to be released
+ * @return LARDER_OK with a text; LARDER_EMPTY when there is nothing to warn about; LARDER_TRUNCATED; LARDER_EINVAL;
+ *         LARDER_EHANDLE; LARDER_ESHUTDOWN
+ *
+ * Blocks: never. Threads: any. Owns: nothing. Since: 0.1
+ */
+larder_status larder_check_key(const struct larder_store *store,
+                               const char *key,
+                               size_t key_len,
+                               const struct larder_call *call,
+                               char *buffer,
+                               size_t capacity,
+                               size_t *needed,
+                               struct larder_error **err);
+
+/**
+ * Removes keys, by an explicit scope.
+ *
+ * @param store the store
+ * @param scope LARDER_CLEAR_PREFIX or LARDER_CLEAR_EVERYTHING
+ * @param call NULL, or version, deadline and flags of this call
+ * @param err NULL, or receives an error on failure, to be released
+ * @return LARDER_OK; LARDER_IGNORED; LARDER_EUNSUPPORTED when the backend cannot tell its keys apart (files: their
+ *         names are hashes); LARDER_EINVAL; LARDER_EHANDLE; LARDER_ESHUTDOWN; LARDER_EIO; LARDER_ECONNECTION;
+ *         LARDER_ETIMEOUT; LARDER_ESERVER; LARDER_EMEMORY
+ *
+ * Blocks: up to the call's deadline. Threads: any. Owns: nothing. Since: 0.1
+ */
+larder_status larder_clear(const struct larder_store *store,
+                           int32_t scope,
+                           const struct larder_call *call,
+                           struct larder_error **err);
+
+/**
+ * Removes expired entries, and what crashed writers left behind. Servers expire by themselves: there it does nothing.
+ *
+ * @param store the store
+ * @param call NULL, or version, deadline and flags of this call
+ * @param removed NULL, or receives how many were removed
+ * @param err NULL, or receives an error on failure, to be released
+ * @return LARDER_OK; LARDER_EINVAL; LARDER_EHANDLE; LARDER_ESHUTDOWN; LARDER_EIO; LARDER_ECONNECTION;
+ *         LARDER_ETIMEOUT; LARDER_ESERVER; LARDER_EMEMORY
+ *
+ * Blocks: up to the call's deadline. Threads: any. Owns: nothing. Since: 0.1
+ */
+larder_status larder_purge_expired(const struct larder_store *store,
+                                   const struct larder_call *call,
+                                   uint64_t *removed,
+                                   struct larder_error **err);
+
+/**
+ * Whether the backend can be used now: one round trip to a server, a look at a directory.
+ *
+ * @param store the store
+ * @param call NULL, or version, deadline and flags of this call
+ * @param err NULL, or receives an error on failure, to be released
+ * @return LARDER_OK; LARDER_EINVAL; LARDER_EHANDLE; LARDER_ESHUTDOWN; LARDER_EIO; LARDER_ECONNECTION;
+ *         LARDER_ETIMEOUT; LARDER_ESERVER; LARDER_EMEMORY
+ *
+ * Blocks: up to the call's deadline. Threads: any. Owns: nothing. Since: 0.1
+ */
+larder_status larder_store_ping(const struct larder_store *store,
+                                const struct larder_call *call,
+                                struct larder_error **err);
+
+/**
+ * Gets several values, on servers in one round trip.
+ *
+ * @param store the store
+ * @param keys `n` pointers to UTF-8 texts
+ * @param key_lens their lengths in bytes
+ * @param n how many
+ * @param call NULL, or version, deadline and flags of this call
+ * @param values `n` places; each receives a value, to be released, or NULL on a miss; all NULL on failure
+ * @param found NULL, or receives how many there were
+ * @param err NULL, or receives an error on failure, to be released
+ * @return LARDER_OK, however many there were; LARDER_IGNORED; LARDER_EINVAL; LARDER_EHANDLE; LARDER_ESHUTDOWN;
+ *         LARDER_EIO; LARDER_ECONNECTION; LARDER_ETIMEOUT; LARDER_ESERVER; LARDER_EMEMORY; LARDER_EUNDECODABLE for
+ *         a broken file
+ *
+ * Blocks: up to the call's deadline. Threads: any. Owns: the caller owns the values. Since: 0.1
+ */
+larder_status larder_get_many(const struct larder_store *store,
+                              const char *const *keys,
+                              const size_t *key_lens,
+                              size_t n,
+                              const struct larder_call *call,
+                              struct larder_value **values,
+                              size_t *found,
+                              struct larder_error **err);
+
+/**
+ * Sets several values with one time to live, on servers in one round trip.
+ *
+ * @param store the store
+ * @param keys `n` pointers to UTF-8 texts
+ * @param key_lens their lengths in bytes
+ * @param values `n` pointers to the values' bytes, by `format`; only read during the call
+ * @param value_lens their lengths
+ * @param n how many
+ * @param format LARDER_BYTES, LARDER_TEXT, LARDER_JSON or LARDER_STORED, for all of them
+ * @param ttl_ms the time to live in ms; LARDER_TTL_DEFAULT; LARDER_TTL_FOREVER; 0 or less: expired at once
+ * @param call NULL, or version, deadline and flags of this call; NX and XX are refused
+ * @param failed NULL, or `n` places; each receives 1 when that value is not known to be stored, else 0
+ * @param err NULL, or receives the first failure, to be released
+ * @return LARDER_OK when all are stored; LARDER_NOT_KEPT for a time to live of 0 or less; LARDER_IGNORED; otherwise
+ *         the status of the first failure, while the values that are not marked in `failed` are stored
+ *
+ * Blocks: up to the call's deadline. Threads: any. Owns: nothing. Since: 0.1
+ */
+larder_status larder_set_many(const struct larder_store *store,
+                              const char *const *keys,
+                              const size_t *key_lens,
+                              const void *const *values,
+                              const size_t *value_lens,
+                              size_t n,
+                              int32_t format,
+                              int64_t ttl_ms,
+                              const struct larder_call *call,
+                              uint8_t *failed,
+                              struct larder_error **err);
+
+/**
+ * Removes several keys, on servers in one round trip.
+ *
+ * @param store the store
+ * @param keys `n` pointers to UTF-8 texts
+ * @param key_lens their lengths in bytes
+ * @param n how many
+ * @param call NULL, or version, deadline and flags of this call
+ * @param removed NULL, or receives how many there were
+ * @param err NULL, or receives an error on failure, to be released
+ * @return LARDER_OK, however many there were; LARDER_IGNORED; LARDER_EINVAL; LARDER_EHANDLE; LARDER_ESHUTDOWN;
+ *         LARDER_EIO; LARDER_ECONNECTION; LARDER_ETIMEOUT; LARDER_ESERVER; LARDER_EMEMORY
+ *
+ * Blocks: up to the call's deadline. Threads: any. Owns: nothing. Since: 0.1
+ */
+larder_status larder_delete_many(const struct larder_store *store,
+                                 const char *const *keys,
+                                 const size_t *key_lens,
+                                 size_t n,
+                                 const struct larder_call *call,
+                                 uint64_t *removed,
+                                 struct larder_error **err);
+
+/**
+ * What a value is.
+ *
+ * @param value borrowed
+ * @return LARDER_KIND_…; LARDER_EUNDECODABLE; LARDER_ETOOBIG; LARDER_EHANDLE for NULL
+ *
+ * Blocks: never. Threads: any. Owns: nothing. Since: 0.1
+ */
+int32_t larder_value_kind(const struct larder_value *value);
+
+/**
+ * The content of `bytes` or `bytearray` (lossy), without a copy.
+ *
+ * @param value borrowed
+ * @param bytes receives a pointer that lives as long as the value
+ * @param len receives the length in bytes
+ * @param err NULL, or receives an error on failure, to be released
+ * @return LARDER_OK; LARDER_LOSSY; LARDER_ETYPE for other kinds; LARDER_EUNDECODABLE; LARDER_ETOOBIG; LARDER_EINVAL;
+ *         LARDER_EHANDLE
+ *
+ * Blocks: never. Threads: any. Owns: nothing. Since: 0.1
+ */
+larder_status larder_value_bytes(const struct larder_value *value,
+                                 const void **bytes,
+                                 size_t *len,
+                                 struct larder_error **err);
+
+/**
+ * A text as UTF-8, without a copy where the stored form allows; dates, decimals and UUIDs as text too (lossy).
+ *
+ * @param value borrowed
+ * @param text receives a pointer that lives as long as the value; there is no terminator
+ * @param len receives the length in bytes
+ * @param err NULL, or receives an error on failure, to be released
+ * @return as larder_value_bytes
+ *
+ * Blocks: never. Threads: any. Owns: nothing. Since: 0.1
+ */
+larder_status larder_value_text(const struct larder_value *value,
+                                const char **text,
+                                size_t *len,
+                                struct larder_error **err);
+
+/**
+ * A whole number; a bool counts as 0 or 1 (lossy).
+ *
+ * @param value borrowed
+ * @param number receives it
+ * @param err NULL, or receives an error on failure, to be released
+ * @return LARDER_OK; LARDER_LOSSY; LARDER_ETOOBIG beyond 64 bits (larder_value_json has all digits); LARDER_ETYPE for
+ *         other kinds; LARDER_EUNDECODABLE; LARDER_EINVAL; LARDER_EHANDLE
+ *
+ * Blocks: never. Threads: any. Owns: nothing. Since: 0.1
+ */
+larder_status larder_value_int64(const struct larder_value *value, int64_t *number, struct larder_error **err);
+
+/**
+ * A number as a double; an int that a double cannot hold exactly is rounded (lossy), and so are ints in kind (lossy).
+ *
+ * @param value borrowed
+ * @param number receives it
+ * @param err NULL, or receives an error on failure, to be released
+ * @return LARDER_OK; LARDER_LOSSY; LARDER_ETYPE for other kinds; LARDER_EUNDECODABLE; LARDER_EINVAL; LARDER_EHANDLE
+ *
+ * Blocks: never. Threads: any. Owns: nothing. Since: 0.1
+ */
+larder_status larder_value_double(const struct larder_value *value, double *number, struct larder_error **err);
+
+/**
+ * Any value as JSON text, in the form of Python's `json.dumps`; the table above says what becomes of types that JSON
+ * lacks.
+ *
+ * @param value borrowed
+ * @param json receives a pointer that lives as long as the value; there is no terminator
+ * @param len receives the length in bytes
+ * @param err NULL, or receives an error on failure, to be released
+ * @return LARDER_OK when setting this text as LARDER_JSON would store an equal value; LARDER_LOSSY otherwise;
+ *         LARDER_EUNDECODABLE; LARDER_ETOOBIG; LARDER_EINVAL; LARDER_EHANDLE
+ *
+ * Blocks: never. Threads: any. Owns: nothing. Since: 0.1
+ */
+larder_status larder_value_json(const struct larder_value *value,
+                                const char **json,
+                                size_t *len,
+                                struct larder_error **err);
+
+/**
+ * The serialised bytes of a value as the backend has them (from a file: without its header and compression). Setting
+ * them again as LARDER_STORED on a store with the same serializer stores the same value.
+ *
+ * @param value borrowed
+ * @param bytes receives a pointer that lives as long as the value
+ * @param len receives the length in bytes
+ * @param err NULL, or receives an error on failure, to be released
+ * @return LARDER_OK; LARDER_EINVAL; LARDER_EHANDLE
+ *
+ * Blocks: never. Threads: any. Owns: nothing. Since: 0.1
+ */
+larder_status larder_value_stored(const struct larder_value *value,
+                                  const void **bytes,
+                                  size_t *len,
+                                  struct larder_error **err);
+
+/**
+ * Shares a value: one more release is needed. For callbacks, which only borrow theirs, and for other threads.
+ *
+ * @param value borrowed; NULL is harmless
+ * @return the same value, to be released by the caller; NULL for NULL
+ *
+ * Blocks: never. Threads: any. Owns: the caller owns what is returned. Since: 0.1
+ */
+struct larder_value *larder_value_retain(const struct larder_value *value);
+
+/**
+ * Releases a value; with the last release it and all that it showed is gone.
+ *
+ * @param value taken; NULL is harmless
+ *
+ * Blocks: never. Threads: any. Owns: takes the caller's share. Since: 0.1
+ */
+void larder_value_release(struct larder_value *value);
+
+/**
+ * Lists the keys that match a pattern: `*`, `?`, `[abc]`, `[^a]`, `[a-z]`, and `\` before a character that means
+ * itself, as Redis has it. Fetches the first page.
+ *
+ * On Redis (SCAN) a key can come twice, and one that is added or removed meanwhile may come or not; every key that is
+ * there all the time comes.
+ *
+ * @param store the store
+ * @param pattern UTF-8 text; what it matches is the key without prefix and version
+ * @param pattern_len its length in bytes
+ * @param call NULL, or version, deadline (of each fetch) and flags; with LARDER_CALL_FINAL_KEY the pattern and the keys
+ *        are those of the server
+ * @param cursor receives a handle, to be given to larder_cursor_close; NULL on failure
+ * @param err NULL, or receives an error on failure, to be released
+ * @return LARDER_OK; LARDER_EUNSUPPORTED (files: their names are hashes); LARDER_IGNORED; LARDER_EINVAL;
+ *         LARDER_EHANDLE; LARDER_ESHUTDOWN; LARDER_ECONNECTION; LARDER_ETIMEOUT; LARDER_ESERVER; LARDER_EMEMORY
+ *
+ * Blocks: up to the call's deadline. Threads: any. Owns: the caller owns the cursor. Since: 0.1
+ */
+larder_status larder_keys(const struct larder_store *store,
+                          const char *pattern,
+                          size_t pattern_len,
+                          const struct larder_call *call,
+                          struct larder_cursor **cursor,
+                          struct larder_error **err);
+
+/**
+ * Hands out the next key of a listing; go on until it answers anything but LARDER_OK. A key that does not fit stays the
+ * next one.
+ *
+ * @param cursor the cursor
+ * @param buffer receives the key without a terminator; NULL only with a capacity of 0. On Redis a key that another
+ *        program wrote need not be UTF-8
+ * @param capacity its size in bytes
+ * @param needed NULL, or receives the length of the key in bytes
+ * @param err NULL, or receives an error on failure, to be released
+ * @return LARDER_OK; LARDER_EMPTY at the end; LARDER_TRUNCATED; LARDER_EBUSY while another thread is at it;
+ *         LARDER_EHANDLE, also when the store is closed; and as larder_keys, when a page has to be fetched
+ *
+ * Blocks: up to the deadline of the listing when a page has to be fetched. Threads: any. Owns: nothing. Since: 0.1
+ */
+larder_status larder_cursor_next(const struct larder_cursor *cursor,
+                                 char *buffer,
+                                 size_t capacity,
+                                 size_t *needed,
+                                 struct larder_error **err);
+
+/**
+ * Closes a listing, at its end or before.
+ *
+ * @param cursor taken; NULL is harmless, and so is a cursor that is closed already
+ * @return LARDER_OK; LARDER_EHANDLE when there was nothing to close
+ *
+ * Blocks: never. Threads: any. Owns: takes the cursor. Since: 0.1
+ */
+larder_status larder_cursor_close(struct larder_cursor *cursor);
+
+/**
+ * Gets a value later. See larder_get.
+ *
+ * @param store the store
+ * @param key UTF-8 text; only read during this call
+ * @param key_len its length in bytes
+ * @param call NULL, or version, deadline and flags of this call
+ * @param callback takes the answer: LARDER_OK with a value, LARDER_MISS, LARDER_IGNORED, or a failure of larder_get
+ * @param user_data handed to the callback
+ * @param op NULL, or receives the operation's id, before the callback can run; 0 on refusal
+ * @param err NULL, or receives an error on refusal, to be released
+ * @return LARDER_OK: accepted, the callback runs exactly once. Negative: refused, it never runs: LARDER_EINVAL;
+ *         LARDER_EHANDLE; LARDER_EBUSY; LARDER_ESHUTDOWN; LARDER_EMEMORY
+ *
+ * Blocks: never. Threads: any, callbacks included. Owns: nothing. Since: 0.1
+ */
+larder_status larder_get_cb(const struct larder_store *store,
+                            const char *key,
+                            size_t key_len,
+                            const struct larder_call *call,
+                            larder_completion_fn callback,
+                            void *user_data,
+                            larder_op *op,
+                            struct larder_error **err);
+
+/**
+ * Sets a value later. See larder_set.
+ *
+ * @param store the store
+ * @param key UTF-8 text; only read during this call
+ * @param key_len its length in bytes
+ * @param value the value's bytes, by `format`; only read during this call
+ * @param value_len their length
+ * @param format LARDER_BYTES, LARDER_TEXT, LARDER_JSON or LARDER_STORED
+ * @param ttl_ms the time to live in ms; LARDER_TTL_DEFAULT; LARDER_TTL_FOREVER; 0 or less: expired at once
+ * @param call NULL, or version, deadline and flags of this call
+ * @param callback takes the answer: LARDER_OK, LARDER_NOT_STORED, LARDER_NOT_KEPT, LARDER_IGNORED, or a failure
+ * @param user_data handed to the callback
+ * @param op NULL, or receives the operation's id, before the callback can run; 0 on refusal
+ * @param err NULL, or receives an error on refusal, to be released
+ * @return as larder_get_cb; LARDER_ETOOBIG
+ *
+ * Blocks: never. Threads: any, callbacks included. Owns: nothing. Since: 0.1
+ */
+larder_status larder_set_cb(const struct larder_store *store,
+                            const char *key,
+                            size_t key_len,
+                            const void *value,
+                            size_t value_len,
+                            int32_t format,
+                            int64_t ttl_ms,
+                            const struct larder_call *call,
+                            larder_completion_fn callback,
+                            void *user_data,
+                            larder_op *op,
+                            struct larder_error **err);
+
+/**
+ * Gives a key another time to live later. See larder_expire.
+ *
+ * @param store the store
+ * @param key UTF-8 text; only read during this call
+ * @param key_len its length in bytes
+ * @param ttl_ms the time to live in ms; LARDER_TTL_DEFAULT; LARDER_TTL_FOREVER; 0 or less: expired at once
+ * @param call NULL, or version, deadline and flags of this call
+ * @param callback takes the answer: LARDER_OK, LARDER_MISS, LARDER_NOT_KEPT, or a failure
+ * @param user_data handed to the callback
+ * @param op NULL, or receives the operation's id, before the callback can run; 0 on refusal
+ * @param err NULL, or receives an error on refusal, to be released
+ * @return as larder_get_cb
+ *
+ * Blocks: never. Threads: any, callbacks included. Owns: nothing. Since: 0.1
+ */
+larder_status larder_expire_cb(const struct larder_store *store,
+                               const char *key,
+                               size_t key_len,
+                               int64_t ttl_ms,
+                               const struct larder_call *call,
+                               larder_completion_fn callback,
+                               void *user_data,
+                               larder_op *op,
+                               struct larder_error **err);
+
+/**
+ * How many objects of a kind are open in this process, for tests: leak checkers cannot see handles.
+ *
+ * @param kind LARDER_LIVE_…
+ * @return the count; LARDER_EINVAL for an unknown kind
+ *
+ * Blocks: never. Threads: any. Owns: nothing. Since: 0.1
+ */
+int64_t larder_live(int32_t kind);
+
+#ifdef __cplusplus
+}  // extern "C"
+#endif  // __cplusplus
+
+#endif  /* LARDER_H */
+
+/** A text literal and its length, for the pairs of parameters that keys and values are. Of an array it takes all bytes
+ * but the last; a pointer it cannot measure. */
+#define LARDER_LIT(text) (text), (sizeof(text) - 1)
+
+/** A `larder_call` that asks for nothing special: `larder_call call = LARDER_CALL_INIT;` */
+#define LARDER_CALL_INIT { sizeof(larder_call), 0, 0, NULL, 0 }
+
+/** `larder_options` without a log function: `larder_options options = LARDER_OPTIONS_INIT;` */
+#define LARDER_OPTIONS_INIT { sizeof(larder_options), 0, NULL, NULL }

@@ -1,0 +1,19 @@
+//! The C API: the only folder with `extern "C"`. One file per C object; each function checks, borrows, calls the store
+//! and hands out. No cache logic.
+#![allow(unsafe_code, non_camel_case_types, clippy::missing_safety_doc)]
+
+pub mod argument;
+pub mod callback;
+pub mod context;
+pub mod cursor;
+pub mod error;
+pub mod guard;
+mod handle;
+pub mod live;
+pub mod log;
+pub mod many;
+pub mod operation;
+pub mod status;
+pub mod store;
+pub mod upkeep;
+pub mod value;
