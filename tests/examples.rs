@@ -1,0 +1,164 @@
+//! The examples that users copy from, built with every warning an error, and what they say.
+#![cfg(all(feature = "memory", feature = "file", feature = "redis"))]
+
+mod common;
+
+#[path = "c/driver.rs"]
+mod driver;
+
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use common::python;
+use common::redis::{RedisServer, free_port};
+use driver::{Link, Outcome, build, finish, folder_of_its_own, root, run};
+
+/// Builds an example.
+fn example(name: &str) -> PathBuf {
+    build(&format!("examples-c/{name}.c"), Link::Dynamic)
+}
+
+/// A folder with the configuration of the examples, for a Redis on this port of this machine.
+fn configured(port: u16) -> PathBuf {
+    let folder = folder_of_its_own("example");
+    let text = std::fs::read_to_string(root().join("examples-c/caches.json")).unwrap();
+    assert_eq!(text.matches(":6379/").count(), 2);
+    std::fs::write(folder.join("caches.json"), text.replace(":6379/", &format!(":{port}/"))).unwrap();
+    folder
+}
+
+/// What a program says under a headline, without the spaces at the beginning of its lines.
+fn section<'a>(outcome: &'a Outcome, headline: &str) -> Vec<&'a str> {
+    let lines = outcome.said.lines().skip_while(|line| *line != headline).skip(1);
+    lines.take_while(|line| line.starts_with(' ')).map(str::trim_start).collect()
+}
+
+#[track_caller]
+fn sets_reads_expires_and_counts(said: &[&str]) {
+    let wanted = [
+        "read back:      hello",
+        r#"a dict:         {"name": "Faker", "level": 678}"#,
+        "after 100 ms:   LARDER_MISS",
+        "counted to:     42",
+    ];
+    assert_eq!(said.get(..4), Some(&wanted[..]), "{said:?}");
+}
+
+#[track_caller]
+fn lists_its_keys(said: &[&str]) {
+    let mut keys: Vec<&str> = said[4..].to_vec();
+    keys.sort_unstable();
+    keys.dedup(); // Redis may tell a key twice
+    let wanted = ["quickstart:greeting", "quickstart:summoner", "quickstart:visits"];
+    assert_eq!(keys, wanted.map(|key| format!("key:            {key}")));
+}
+
+#[test]
+fn quickstart_without_a_server() {
+    let folder = configured(free_port());
+    let outcome = run::<&str>(&example("quickstart"), &folder, &[]);
+    outcome.expect("");
+    assert!(outcome.said.contains("warning: CACHES.pyot-filebased.MAX_ENTRIES: "), "{}", outcome.said);
+    let files = section(&outcome, "pyot-filebased");
+    sets_reads_expires_and_counts(&files);
+    assert!(files[4].starts_with("keys:           unsupported (keys on alias 'pyot-filebased': "), "{files:?}");
+    let memory = section(&outcome, "scratch");
+    sets_reads_expires_and_counts(&memory);
+    lists_its_keys(&memory);
+    let redis = section(&outcome, "default");
+    assert!(redis[0].starts_with("nobody answers: ping on alias 'default' at redis://127.0.0.1:"), "{redis:?}");
+    assert!(folder.join("filebased-cache").is_dir(), "the relative LOCATION is in the working directory");
+}
+
+#[test]
+fn quickstart_with_a_server() {
+    let server = RedisServer::start();
+    let outcome = run::<&str>(&example("quickstart"), &configured(server.port()), &[]);
+    outcome.expect("");
+    for alias in ["pyot-filebased", "scratch", "default"] {
+        sets_reads_expires_and_counts(&section(&outcome, alias));
+    }
+    lists_its_keys(&section(&outcome, "default"));
+    assert_eq!(server.command(10, &[b"DBSIZE"]), b"0", "it cleans up");
+}
+
+#[test]
+fn errors() {
+    let outcome = run::<&str>(&example("errors"), &folder_of_its_own("example"), &[]);
+    for words in [
+        "LARDER_ECONFIG (-1): open: the document: is not JSON",
+        "did you mean django.core.cache.backends.locmem.LocMemCache?",
+        "default.LOCATION: must be a text",
+        "the environment variable NO_SUCH_VARIABLE is not set",
+        "LARDER_ECONFIG (-1): store_open: CACHES has no alias \"defualt\"; did you mean \"default\"?",
+        "LARDER_ECONNECTION (-9): get on alias 'default' at redis://127.0.0.1:1/0: ",
+        "[trying again can help]",
+        "LARDER_IGNORED (8)",
+        "LARDER_MISS (1)",
+        "LARDER_ETYPE (-5): incr on alias 'scratch': the value is of kind text, not a number",
+        "LARDER_EHANDLE (-3): the store is NULL, closed, or no store",
+    ] {
+        outcome.expect(words);
+    }
+    let told = outcome.said.replace("redis://:very-secret", "");
+    assert!(!told.contains("very-secret"), "{}", outcome.said);
+}
+
+#[test]
+fn many() {
+    let (program, server) = (example("many"), RedisServer::start());
+    let folder = configured(server.port());
+    for arguments in [&[][..], &["caches.json", "default"], &["caches.json", "pyot-filebased"]] {
+        let outcome = run(&program, &folder, arguments);
+        outcome.expect("3 of 4 found");
+        outcome.expect("get  many:mid     {\"champion\": \"Ahri\"}");
+        outcome.expect("get  many:bottom  nothing");
+        outcome.expect("3 removed");
+    }
+}
+
+#[test]
+fn callbacks() {
+    let (program, server) = (example("callbacks"), RedisServer::start());
+    let folder = configured(server.port());
+    for arguments in [&[][..], &["caches.json", "default"], &["caches.json", "pyot-filebased"]] {
+        let outcome = run(&program, &folder, arguments);
+        outcome.expect("the word is \"later\"\nshut down\n");
+        assert_eq!(outcome.said.matches("answered: LARDER_OK\n").count(), 3, "{}", outcome.said);
+        assert_eq!(outcome.said.matches("answered: LARDER_MISS\n").count(), 1, "{}", outcome.said);
+    }
+}
+
+#[test]
+fn shared_with_django() {
+    let server = RedisServer::start();
+    for backend in ["django_redis.cache.RedisCache", "django.core.cache.backends.redis.RedisCache"] {
+        let folder = folder_of_its_own("example");
+        let text = std::fs::read_to_string(root().join("examples-c/shared.json")).unwrap();
+        assert_eq!((text.matches(":6379/").count(), text.matches("django_redis.cache.RedisCache").count()), (1, 1));
+        let text = text.replace(":6379/", &format!(":{}/", server.port()));
+        std::fs::write(folder.join("shared.json"), text.replace("django_redis.cache.RedisCache", backend)).unwrap();
+        django_side(&folder, "fill");
+        let outcome = run(&example("shared_with_django"), &folder, &[] as &[&str]);
+        for alias in ["files", "redis"] {
+            let said = section(&outcome, alias);
+            assert_eq!(said.len(), 7, "{}", outcome.said);
+            assert_eq!(said[0], r#"django:text        "\uc804\uc801 from Python""#);
+            assert_eq!(said[1], "django:number      41");
+            assert_eq!(said[2], r#"django:dict        {"name": "Faker", "champions": ["Azir", "Ahri"], "level": 678}"#);
+            assert_eq!(said[3], r#"django:tuple       [1, "two", 3.0]   (as near as JSON gets)"#);
+            assert!(said[4].contains("2026-11-22T16:30:00"), "{}", said[4]);
+            assert!(said[5].contains("1.50"), "{}", said[5]);
+            assert_eq!(said[6], "django:number is   42 now");
+        }
+        django_side(&folder, "check");
+        server.command(4, &[b"FLUSHDB"]);
+    }
+}
+
+/// A real Django process that fills the caches, or checks what is in them.
+fn django_side(folder: &Path, what: &str) {
+    let mut command = Command::new(python::interpreter());
+    command.arg(root().join("examples-c/django_side.py")).args(["shared.json", what]).current_dir(folder);
+    finish(command).expect(&format!("django: {what} redis: done"));
+}
