@@ -1,0 +1,136 @@
+//! The C programs of `tests/c`, built with every warning an error, against the library that was just built. Run once
+//! more under valgrind and with AddressSanitizer by `make test-valgrind` and `make test-asan`.
+
+mod common;
+
+#[path = "c/driver.rs"]
+mod driver;
+
+use std::path::Path;
+
+use common::redis::RedisServer;
+use driver::{Link, Outcome, Under, VALGRIND_FOUND, build, folder_of_its_own, library_folder, run, under};
+
+/// Runs a program as `program <folder> <URL of an empty Redis, or "-">`.
+fn run_with(program: &Path, redis: Option<&RedisServer>, more: &[&str]) -> Outcome {
+    let folder = folder_of_its_own("run");
+    let url = redis.map_or_else(|| "-".to_owned(), |server| server.url(3));
+    let mut arguments = vec![folder.to_str().unwrap(), url.as_str()];
+    arguments.extend(more);
+    let outcome = run(program, &folder, &arguments);
+    println!("{}", outcome.said);
+    let _ = std::fs::remove_dir_all(folder);
+    outcome
+}
+
+#[test]
+fn misuse() {
+    run_with(&build("tests/c/misuse.c", Link::Dynamic), Some(&RedisServer::start()), &[])
+        .expect("every call was answered");
+}
+
+#[test]
+fn misuse_linked_statically() {
+    run_with(&build("tests/c/misuse.c", Link::Static), Some(&RedisServer::start()), &[])
+        .expect("every call was answered");
+}
+
+#[test]
+fn threads() {
+    run_with(&build("tests/c/threads.c", Link::Dynamic), Some(&RedisServer::start()), &[])
+        .expect("nothing was mixed up");
+}
+
+#[test]
+fn reopen() {
+    run_with(&build("tests/c/reopen.c", Link::Dynamic), Some(&RedisServer::start()), &[]).expect("before and after");
+}
+
+#[test]
+fn dlopen() {
+    let library = library_folder().join("liblarder.so");
+    let program = build("tests/c/dlopen.c", Link::Not);
+    run_with(&program, Some(&RedisServer::start()), &[library.to_str().unwrap()]).expect("loaded and unloaded 7 times");
+}
+
+#[test]
+fn sigpipe() {
+    run_with(&build("tests/c/sigpipe.c", Link::Dynamic), None, &[]).expect("sigpipe: alive");
+}
+
+#[test]
+fn sigprof() {
+    let outcome = run_with(&build("tests/c/sigprof.c", Link::Dynamic), Some(&RedisServer::start()), &[]);
+    outcome.expect("none of them on a thread of larder's");
+}
+
+#[test]
+fn small_stack() {
+    let outcome = run_with(&build("tests/c/small_stack.c", Link::Dynamic), Some(&RedisServer::start()), &[]);
+    outcome.expect("KiB were enough");
+}
+
+#[test]
+fn shutdown() {
+    run_with(&build("tests/c/shutdown.c", Link::Dynamic), None, &[]).expect("one at a time, and silence");
+}
+
+#[test]
+fn fork() {
+    run_with(&build("tests/c/fork.c", Link::Dynamic), Some(&RedisServer::start()), &[]).expect("noticed nothing");
+}
+
+#[test]
+fn callbacks() {
+    run_with(&build("tests/c/callbacks.c", Link::Dynamic), Some(&RedisServer::start()), &[]).expect("exactly once");
+}
+
+#[test]
+fn values() {
+    run_with(&build("tests/c/values.c", Link::Dynamic), Some(&RedisServer::start()), &[]).expect("as they were");
+}
+
+#[test]
+fn header_in_cpp() {
+    run_with(&build("tests/c/header.cc", Link::Dynamic), None, &[]).expect("fine in C++");
+}
+
+/// The tool that we run under finds faults that are there, and only those: a check that cannot fail proves nothing.
+#[test]
+fn faults_are_found() {
+    let program = build("tests/c/broken.c", Link::Dynamic);
+    for (fault, in_words) in [("overflow", "heap-buffer-overflow"), ("write", "heap-buffer-overflow"), ("leak", "leak")]
+    {
+        match under() {
+            Under::Plain => break, // nothing looks
+            Under::Valgrind => {
+                let outcome = run_with(&program, None, &[fault]);
+                assert_eq!(outcome.status, Some(VALGRIND_FOUND), "{fault}: {}", outcome.said);
+            }
+            Under::AddressSanitizer => {
+                let outcome = run_with(&program, None, &[fault]);
+                assert_ne!(outcome.status, Some(0), "{fault} was not found");
+                assert!(outcome.said.contains(in_words), "{fault}: {}", outcome.said);
+            }
+        }
+    }
+    run_with(&program, None, &["none"]).expect("nobody noticed");
+}
+
+/// The sanitizer is linked in, on both sides: the program brings its runtime, the library calls it.
+#[test]
+fn sanitizer_is_linked_in() {
+    let program = build("tests/c/header.cc", Link::Dynamic);
+    let library = library_folder().join("liblarder.so");
+    let instrumented = under() == Under::AddressSanitizer;
+    assert_eq!(has_symbol(&["--undefined-only", "-D"], &library, "__asan_report_load"), instrumented, "{library:?}");
+    assert_eq!(has_symbol(&["--undefined-only", "-D"], &program, "__asan_init"), instrumented, "{program:?}");
+}
+
+fn has_symbol(options: &[&str], file: &Path, name: &str) -> bool {
+    let mut command = std::process::Command::new("nm");
+    command.args(options).arg(file);
+    let outcome = driver::finish(command);
+    outcome.expect("");
+    outcome.said.lines().any(|line| line.split_whitespace().any(|word| word.starts_with(name)))
+}
