@@ -1,0 +1,72 @@
+/*
+ * larder beside what a C or C++ host would use without it. See README.md.
+ *
+ * SPDX-License-Identifier: MIT OR Apache-2.0
+ */
+#define _GNU_SOURCE
+#include <hiredis.h>
+#include <pthread.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "contest.h"
+#include "larder_use.h"
+#include "memory.h"
+#include "redis.h"
+#include "server.h"
+
+/* glibc leaves the atomic operations out of a mutex while a process has one thread. Who needs a mutex has more. */
+static void *idle(void *nothing)
+{
+    pause();
+    return nothing;
+}
+
+static larder_context *open_context(const struct server *server)
+{
+    char text[1024];
+    snprintf(text, sizeof text,
+             "{\"CACHES\": {"
+             "\"tcp\": {\"BACKEND\": \"django_redis.cache.RedisCache\", \"LOCATION\": \"redis://127.0.0.1:%d/0\"},"
+             "\"unix\": {\"BACKEND\": \"django_redis.cache.RedisCache\", \"LOCATION\": \"unix://%s?db=0\"},"
+             "\"memory\": {\"BACKEND\": \"django.core.cache.backends.locmem.LocMemCache\", \"TIMEOUT\": 3600,"
+             " \"OPTIONS\": {\"MAX_ENTRIES\": 1000000}}}}",
+             server->port, server->socket);
+    larder_context *context = NULL;
+    larder_error *error = NULL;
+    larder_must(larder_open(text, strlen(text), NULL, &context, &error), error, "larder_open");
+    return context;
+}
+
+static struct server running;
+
+/* die() exits too: the server never stays behind. */
+static void stop_server(void)
+{
+    server_stop(&running);
+}
+
+int main(int count, char **arguments)
+{
+    if (count != 2) {
+        die("usage: bench PRIVATE-FOLDER (benches/run.sh makes one)");
+    }
+    pthread_t thread;
+    if (pthread_create(&thread, NULL, idle, NULL) != 0) {
+        die("cannot start a thread");
+    }
+    running = server_start(arguments[1]);
+    atexit(stop_server);
+    contest_begin(running.pid);
+    larder_context *context = open_context(&running);
+    printf("\n## Redis: larder %s against hiredis %d.%d.%d\n", larder_version(), HIREDIS_MAJOR, HIREDIS_MINOR, HIREDIS_PATCH);
+    redis_contests(&running, context);
+    printf("\n## In memory: larder against std::unordered_map under std::mutex\n");
+    memory_contests(context);
+    contest_end();
+    larder_error *error = NULL;
+    larder_must(larder_shutdown(context, 5000, &error), error, "larder_shutdown");
+    return 0;
+}
