@@ -12,7 +12,7 @@ def fill(cache):
     """Sets values of several types."""
     cache.set("django:text", "전적 from Python")
     cache.set("django:number", 41)
-    cache.set("django:dict", {"name": "Faker", "champions": ["Azir", "Ahri"], "level": 678})
+    cache.set("django:dict", {"name": "Ahri", "champions": ["Azir", "Ahri"], "level": 678})
     cache.set("django:tuple", (1, "two", 3.0))
     cache.set("django:date", datetime.datetime(2026, 11, 22, 16, 30, tzinfo=datetime.timezone.utc))
     cache.set("django:decimal", decimal.Decimal("1.50"))

@@ -57,7 +57,7 @@ static void structured_data(larder_store *store)
     const char *json = NULL;
     size_t len = 0;
 
-    check(larder_set(store, LARDER_LIT("quickstart:summoner"), LARDER_LIT("{\"name\": \"Faker\", \"level\": 678}"),
+    check(larder_set(store, LARDER_LIT("quickstart:summoner"), LARDER_LIT("{\"name\": \"Ahri\", \"level\": 678}"),
                      LARDER_JSON, LARDER_TTL_DEFAULT, NULL, &error),
           &error);
     check(larder_get(store, LARDER_LIT("quickstart:summoner"), NULL, &value, &error), &error);

@@ -37,7 +37,7 @@ fn section<'a>(outcome: &'a Outcome, headline: &str) -> Vec<&'a str> {
 fn sets_reads_expires_and_counts(said: &[&str]) {
     let wanted = [
         "read back:      hello",
-        r#"a dict:         {"name": "Faker", "level": 678}"#,
+        r#"a dict:         {"name": "Ahri", "level": 678}"#,
         "after 100 ms:   LARDER_MISS",
         "counted to:     42",
     ];
@@ -145,7 +145,7 @@ fn shared_with_django() {
             assert_eq!(said.len(), 7, "{}", outcome.said);
             assert_eq!(said[0], r#"django:text        "\uc804\uc801 from Python""#);
             assert_eq!(said[1], "django:number      41");
-            assert_eq!(said[2], r#"django:dict        {"name": "Faker", "champions": ["Azir", "Ahri"], "level": 678}"#);
+            assert_eq!(said[2], r#"django:dict        {"name": "Ahri", "champions": ["Azir", "Ahri"], "level": 678}"#);
             assert_eq!(said[3], r#"django:tuple       [1, "two", 3.0]   (as near as JSON gets)"#);
             assert!(said[4].contains("2026-11-22T16:30:00"), "{}", said[4]);
             assert!(said[5].contains("1.50"), "{}", said[5]);
