@@ -1,30 +1,115 @@
-//! What is asked of the operating system: fork generation, signal masks, the wall clock. With `capi` the only place
-//! for `unsafe`.
+//! What is asked of the operating system: fork generation, what a forked child closes, signal masks, the wall clock.
+//! With `capi` the only place for `unsafe`.
 #![allow(unsafe_code)]
 
 use std::mem::ManuallyDrop;
-use std::sync::Once;
-use std::sync::atomic::{AtomicU32, Ordering};
+use std::os::fd::{AsRawFd, BorrowedFd};
+use std::sync::atomic::{AtomicBool, AtomicI32, AtomicPtr, AtomicU32, Ordering};
 use std::time::{SystemTime, UNIX_EPOCH};
 
-static GENERATION: AtomicU32 = AtomicU32::new(0);
-static WATCH: Once = Once::new();
+mod bell;
+mod process;
 
-extern "C" fn bump() {
+pub use self::bell::Bell;
+pub use self::process::PerProcess;
+
+static GENERATION: AtomicU32 = AtomicU32::new(0);
+static WATCHED: AtomicBool = AtomicBool::new(false);
+
+extern "C" fn in_child() {
     GENERATION.fetch_add(1, Ordering::Relaxed);
+    close_inherited();
 }
 
 /// Makes [`generation`] change in forked children from now on.
 pub fn watch_forks() {
-    // SAFETY: the handler only adds to an atomic, which is safe in a forked child; `-z nodelete` keeps it mapped.
-    WATCH.call_once(|| unsafe {
-        libc::pthread_atfork(None, None, Some(bump));
-    });
+    // not a Once: a child that was forked inside of it would wait for ever
+    if !WATCHED.swap(true, Ordering::AcqRel) {
+        // SAFETY: the handler does only what a signal handler may do; `-z nodelete` keeps it mapped.
+        unsafe { libc::pthread_atfork(None, None, Some(in_child)) };
+    }
 }
 
 /// A number that differs between a process and its forked children.
 pub fn generation() -> u32 {
     GENERATION.load(Ordering::Relaxed)
+}
+
+/// Descriptors to close in a forked child: they are shared with the parent, and it should be the only one to hold them.
+/// Chunks, each twice as large as the one before, so that the child's handler finds them without a lock.
+static INHERITED: [AtomicPtr<AtomicI32>; 16] = [const { AtomicPtr::new(std::ptr::null_mut()) }; 16];
+
+const FIRST_DESCRIPTORS: usize = 64;
+const NO_DESCRIPTOR: i32 = -1;
+
+/// While this lives, a forked child closes the descriptor. It must be dropped before the descriptor is closed, so that
+/// a number that means something else meanwhile is left alone.
+#[derive(Debug)]
+pub struct CloseInChild {
+    place: Option<&'static AtomicI32>,
+    generation: u32,
+}
+
+impl CloseInChild {
+    /// For a descriptor that is open.
+    pub fn new(descriptor: BorrowedFd<'_>) -> Self {
+        let number = descriptor.as_raw_fd();
+        let place = (0..INHERITED.len()).find_map(|chunk| {
+            inherited(chunk).iter().find(|place| {
+                place.compare_exchange(NO_DESCRIPTOR, number, Ordering::AcqRel, Ordering::Relaxed).is_ok()
+            })
+        });
+        Self { place, generation: generation() } // beyond a million descriptors a child keeps some open
+    }
+}
+
+impl Drop for CloseInChild {
+    fn drop(&mut self) {
+        if let Some(place) = self.place.filter(|_| self.generation == generation()) {
+            place.store(NO_DESCRIPTOR, Ordering::Release);
+        }
+    }
+}
+
+/// A chunk of places, made when first needed and kept.
+fn inherited(chunk: usize) -> &'static [AtomicI32] {
+    let Some(home) = INHERITED.get(chunk) else { return &[] };
+    let len = FIRST_DESCRIPTORS << chunk;
+    let mut places = home.load(Ordering::Acquire);
+    if places.is_null() {
+        let fresh: Box<[AtomicI32]> = (0..len).map(|_| AtomicI32::new(NO_DESCRIPTOR)).collect();
+        let fresh = Box::into_raw(fresh).cast::<AtomicI32>();
+        places = match home.compare_exchange(std::ptr::null_mut(), fresh, Ordering::AcqRel, Ordering::Acquire) {
+            Ok(_) => fresh,
+            Err(other) => {
+                // SAFETY: nobody else has seen these; they were a box of that many a moment ago.
+                drop(unsafe { Box::from_raw(std::ptr::slice_from_raw_parts_mut(fresh, len)) });
+                other
+            }
+        };
+    }
+    // SAFETY: a chunk that is set has `len` places and is never freed.
+    unsafe { std::slice::from_raw_parts(places, len) }
+}
+
+/// Closes what the parent had open. Runs in the child's only thread, where only what a signal handler may do is allowed:
+/// no locks, no memory.
+fn close_inherited() {
+    for (chunk, home) in INHERITED.iter().enumerate() {
+        let places = home.load(Ordering::Acquire);
+        if places.is_null() {
+            break;
+        }
+        // SAFETY: a chunk that is set has that many places and is never freed.
+        let places = unsafe { std::slice::from_raw_parts(places, FIRST_DESCRIPTORS << chunk) };
+        for place in places {
+            let number = place.swap(NO_DESCRIPTOR, Ordering::AcqRel);
+            if number != NO_DESCRIPTOR {
+                // SAFETY: the child's copy of a descriptor that only larder's own objects know, which leak here.
+                unsafe { libc::close(number) };
+            }
+        }
+    }
 }
 
 /// One of `T` for each generation of the process: what a thread of the parent had locked during a fork stays locked in
@@ -72,6 +157,10 @@ impl<T> Drop for Ours<T> {
         if self.generation == generation() {
             // SAFETY: dropped once, here, and not used afterwards.
             unsafe { ManuallyDrop::drop(&mut self.value) };
+        } else {
+            // SAFETY: taken once, here, and not used afterwards.
+            let value = unsafe { ManuallyDrop::take(&mut self.value) };
+            process::keep(Box::into_raw(Box::new(value)).cast());
         }
     }
 }
