@@ -20,7 +20,8 @@
  *     values and errors are shared by retain and release. Inputs are only read during the call.
  *   - Any function on any thread, on stacks as small as 128 KiB. Exceptions are written at the function.
  *   - NULL, closed and stale handles are LARDER_EHANDLE, closing twice is harmless, NULL with length 0 is empty.
- *   - After fork the child's inherited handles answer LARDER_EFORKED; it opens the configuration anew.
+ *   - A forked child uses contexts and stores as if it had opened them; its in-memory data starts empty. Only queues,
+ *     cursors and operations stay the parent's: LARDER_EFORKED.
  *   - Nothing is printed, no signal handler is installed, no SIGPIPE is raised, nothing happens at exit.
  *
  * What larder_value_json makes of Python's types; LARDER_LOSSY says that setting the text again stores another value:
@@ -74,29 +75,99 @@
 #define LARDER_LOG_ERROR 40
 
 /**
- * `operation` of larder_store_supports: larder_keys.
+ * An operation: larder_keys, one page at a time. `larder_store_supports` tells whether a store has it.
  */
 #define LARDER_OP_KEYS 1
 
 /**
- * `operation` of larder_store_supports: larder_clear with LARDER_CLEAR_PREFIX.
+ * An operation: larder_clear with LARDER_CLEAR_PREFIX. `larder_store_supports` tells whether a store has it.
  */
 #define LARDER_OP_CLEAR_PREFIX 2
 
 /**
- * `operation` of larder_store_supports: larder_ttl.
+ * An operation: larder_ttl. `larder_store_supports` tells whether a store has it.
  */
 #define LARDER_OP_TTL 3
 
 /**
- * `operation` of larder_store_supports: larder_persist.
+ * An operation: larder_persist. `larder_store_supports` tells whether a store has it.
  */
 #define LARDER_OP_PERSIST 4
 
 /**
- * `operation` of larder_store_supports: keeping values at all, which the dummy does not.
+ * For `larder_store_supports` alone: keeping values at all, which the dummy does not.
  */
 #define LARDER_OP_KEEP 5
+
+/**
+ * An operation: larder_get.
+ */
+#define LARDER_OP_GET 16
+
+/**
+ * An operation: larder_set.
+ */
+#define LARDER_OP_SET 17
+
+/**
+ * An operation: larder_add.
+ */
+#define LARDER_OP_ADD 18
+
+/**
+ * An operation: larder_expire.
+ */
+#define LARDER_OP_EXPIRE 19
+
+/**
+ * An operation: larder_delete.
+ */
+#define LARDER_OP_DELETE 20
+
+/**
+ * An operation: larder_has.
+ */
+#define LARDER_OP_HAS 21
+
+/**
+ * An operation: larder_incr.
+ */
+#define LARDER_OP_INCR 22
+
+/**
+ * An operation: larder_incr_version.
+ */
+#define LARDER_OP_INCR_VERSION 23
+
+/**
+ * An operation: larder_get_many.
+ */
+#define LARDER_OP_GET_MANY 24
+
+/**
+ * An operation: larder_set_many.
+ */
+#define LARDER_OP_SET_MANY 25
+
+/**
+ * An operation: larder_delete_many.
+ */
+#define LARDER_OP_DELETE_MANY 26
+
+/**
+ * An operation: larder_clear with LARDER_CLEAR_EVERYTHING.
+ */
+#define LARDER_OP_CLEAR_EVERYTHING 27
+
+/**
+ * An operation: larder_purge_expired.
+ */
+#define LARDER_OP_PURGE_EXPIRED 28
+
+/**
+ * An operation: larder_store_ping.
+ */
+#define LARDER_OP_PING 29
 
 /**
  * `ttl_ms`: the alias's TIMEOUT.
@@ -200,6 +271,16 @@
 #define LARDER_KIND_OTHER 9
 
 /**
+ * `kind` of an event: an operation has ended.
+ */
+#define LARDER_EVENT_DONE 1
+
+/**
+ * `kind` of an event: a log record.
+ */
+#define LARDER_EVENT_LOG 2
+
+/**
  * What larder_live counts: open contexts.
  */
 #define LARDER_LIVE_CONTEXTS 1
@@ -225,6 +306,11 @@
 #define LARDER_LIVE_ERRORS 5
 
 /**
+ * What larder_live counts: open completion queues.
+ */
+#define LARDER_LIVE_QUEUES 6
+
+/**
  * A read configuration and what its stores share. A checked handle: never read through it.
  */
 typedef struct larder_context larder_context;
@@ -238,6 +324,11 @@ typedef struct larder_cursor larder_cursor;
  * Why a call failed. Read by any thread; shared by retain and release.
  */
 typedef struct larder_error larder_error;
+
+/**
+ * A completion queue. A checked handle: never read through it.
+ */
+typedef struct larder_queue larder_queue;
 
 /**
  * An open alias. A checked handle: never read through it.
@@ -259,7 +350,7 @@ typedef int32_t larder_status;
  * Takes one log record. `message` is a NUL-terminated UTF-8 line that lives during the call only, and never holds a
  * password or a value. Called on any thread that uses larder and on larder's own, sometimes on several at once, never
  * under a lock, and not any more once larder_shutdown has answered LARDER_OK. It may call larder, but not shut the
- * context down. It must return: longjmp and exceptions through it are undefined.
+ * context down; what would be recorded during such a call is not told to it. It must return: longjmp and exceptions through it are undefined.
  */
 typedef void (*larder_log_fn)(void *user_data, int32_t level, const char *message);
 
@@ -313,23 +404,314 @@ typedef struct larder_call {
 } larder_call;
 
 /**
+ * What a store has seen since it was opened, and how its servers are. Start from `LARDER_STATS_INIT`; the struct only
+ * grows at its end.
+ */
+typedef struct larder_store_stats {
+    /**
+     * `sizeof(larder_store_stats)`.
+     */
+    uint32_t struct_size;
+    /**
+     * How many servers the store has; 0 where there are none.
+     */
+    uint32_t servers;
+    /**
+     * Servers to which calls fail at once now, because they failed again and again.
+     */
+    uint32_t breakers_open;
+    /**
+     * Always 0.
+     */
+    uint32_t reserved;
+    /**
+     * Values that were found.
+     */
+    uint64_t hits;
+    /**
+     * Values that were asked for and not found.
+     */
+    uint64_t misses;
+    /**
+     * Operations that failed, the next two included.
+     */
+    uint64_t failures;
+    /**
+     * Those whose deadline passed.
+     */
+    uint64_t timeouts;
+    /**
+     * Those that IGNORE_EXCEPTIONS hid.
+     */
+    uint64_t ignored;
+    /**
+     * How often a server's breaker opened.
+     */
+    uint64_t breaker_opened;
+    /**
+     * Calls that failed at once for it.
+     */
+    uint64_t breaker_refused;
+    /**
+     * Connections that are open now.
+     */
+    uint64_t connections;
+    /**
+     * Connections that were made.
+     */
+    uint64_t connected;
+    /**
+     * Attempts to connect that failed.
+     */
+    uint64_t connect_failures;
+} larder_store_stats;
+
+/**
  * The id of an asynchronous operation; never reused in a process, nothing to free.
  */
 typedef uint64_t larder_op;
 
 /**
  * Takes the answer to an operation: exactly once, later, on the context's one callback thread, never inside the call
- * that began it. `value` (for a get that found something) and `error` (for a negative status) are borrowed: they live
- * during the call only, unless they are retained. It may use larder synchronously and begin further operations, but
- * not shut the context down. It must return: longjmp and exceptions through it are undefined. All signals are blocked
- * on its thread, which a process that is started there inherits. The one exception to "exactly once" is a
- * larder_shutdown that answers LARDER_ETIMEOUT: callbacks that have not begun by then never run.
+ * that began it. `value` (of a get that found something; of an operation that answers a number, the number) and `error`
+ * (for a negative status) are borrowed: they live during the call only, unless they are retained. It may use larder
+ * synchronously and begin further operations, but not shut the context down. It must return: longjmp and exceptions
+ * through it are undefined. All signals are blocked on its thread, which a process that is started there inherits. A
+ * child that is forked there ends its thread, and with it itself, when it returns: what is left is its parent's. The
+ * one exception to "exactly once" is a larder_shutdown that answers LARDER_ETIMEOUT: callbacks that have not begun by
+ * then never run.
  */
 typedef void (*larder_completion_fn)(void *user_data,
                                      larder_op op,
                                      larder_status status,
                                      const struct larder_value *value,
                                      const struct larder_error *error);
+
+/**
+ * How an operation ended, or a log record. Fields that an event has no use for are 0 or NULL. What the pointers lead to
+ * belongs to the event: larder_events_clear releases it. To keep a value or an error longer, retain it, or take it
+ * out and put NULL in its place. The struct only grows at its end.
+ */
+typedef struct larder_event {
+    /**
+     * `LARDER_EVENT_…`.
+     */
+    int32_t kind;
+    /**
+     * Which operation, `LARDER_OP_…`; of a log record its level, `LARDER_LOG_…`.
+     */
+    int32_t operation;
+    /**
+     * The tag of the request.
+     */
+    uint64_t tag;
+    /**
+     * The id of the operation.
+     */
+    larder_op op;
+    /**
+     * How it ended: as the function of the same name answers.
+     */
+    larder_status status;
+    /**
+     * How many `values` there are, and marks in `failed`; 0 when the operation failed as a whole.
+     */
+    uint32_t n;
+    /**
+     * LARDER_OP_TTL: what is left in ms, or LARDER_TTL_FOREVER. LARDER_OP_INCR: the new number, or the nearest with
+     * LARDER_LOSSY. LARDER_OP_INCR_VERSION: the new version. LARDER_OP_GET_MANY: how many were found.
+     * LARDER_OP_SET_MANY: how many failed. LARDER_OP_DELETE_MANY, LARDER_OP_PURGE_EXPIRED: how many were removed.
+     * LARDER_OP_KEYS: where the next page begins, 0 at the end.
+     */
+    int64_t number;
+    /**
+     * LARDER_OP_GET: the value. LARDER_OP_INCR: the new number, whatever its size.
+     */
+    struct larder_value *value;
+    /**
+     * LARDER_OP_GET_MANY: the values in the order of the keys, NULL for a miss. LARDER_OP_KEYS: the keys of this page,
+     * as texts.
+     */
+    struct larder_value **values;
+    /**
+     * LARDER_OP_SET_MANY: 1 for each value that is not known to be stored, else 0.
+     */
+    uint8_t *failed;
+    /**
+     * Why it failed, for a negative status.
+     */
+    struct larder_error *error;
+    /**
+     * A log record's line of UTF-8, NUL-terminated.
+     */
+    char *text;
+    /**
+     * Its length in bytes.
+     */
+    size_t text_len;
+} larder_event;
+
+/**
+ * Takes the answer to an operation on several keys, as an event of a completion queue has it (its tag is 0). Otherwise
+ * as larder_completion_fn: all that the event holds is borrowed.
+ */
+typedef void (*larder_event_fn)(void *user_data, const struct larder_event *event);
+
+/**
+ * One operation for larder_submit. Start from `LARDER_REQUEST_INIT`, or from all zero bytes: then `ttl_ms` has to be set
+ * where a time to live is needed, since 0 means expired at once. The struct only grows at its end.
+ */
+typedef struct larder_request {
+    /**
+     * `LARDER_OP_…`.
+     */
+    int32_t operation;
+    /**
+     * LARDER_OP_SET, _ADD, _SET_MANY: LARDER_BYTES, LARDER_TEXT, LARDER_JSON or LARDER_STORED.
+     */
+    int32_t format;
+    /**
+     * The store, of the queue's own context.
+     */
+    const struct larder_store *store;
+    /**
+     * Comes back in the event.
+     */
+    uint64_t tag;
+    /**
+     * The key, UTF-8 text; LARDER_OP_KEYS: the pattern.
+     */
+    const char *key;
+    /**
+     * Its length in bytes.
+     */
+    size_t key_len;
+    /**
+     * LARDER_OP_SET, _ADD: the value's bytes, by `format`.
+     */
+    const void *value;
+    /**
+     * Their length.
+     */
+    size_t value_len;
+    /**
+     * LARDER_OP_SET, _ADD, _EXPIRE, _SET_MANY: the time to live in ms, LARDER_TTL_DEFAULT or LARDER_TTL_FOREVER; 0 or
+     * less: expired at once.
+     */
+    int64_t ttl_ms;
+    /**
+     * LARDER_OP_INCR, _INCR_VERSION: what to add. LARDER_OP_KEYS: where to begin, 0 or the `number` of the event before.
+     */
+    int64_t delta;
+    /**
+     * The total time that the operation may take, in ms, as in `larder_call`; 0: the alias's own.
+     */
+    int64_t timeout_ms;
+    /**
+     * `LARDER_CALL_…`, as in `larder_call`.
+     */
+    uint32_t flags;
+    /**
+     * LARDER_OP_GET_MANY, _SET_MANY, _DELETE_MANY: how many keys.
+     */
+    uint32_t n;
+    /**
+     * The version of the key as UTF-8 text; NULL: the alias's own.
+     */
+    const char *version;
+    /**
+     * The length of `version` in bytes.
+     */
+    size_t version_len;
+    /**
+     * `n` keys, where there are several.
+     */
+    const char *const *keys;
+    /**
+     * Their lengths in bytes.
+     */
+    const size_t *key_lens;
+    /**
+     * LARDER_OP_SET_MANY: `n` values.
+     */
+    const void *const *values;
+    /**
+     * Their lengths.
+     */
+    const size_t *value_lens;
+    /**
+     * NULL, or receives the operation's id, for larder_cancel, before there can be an answer; untouched on refusal.
+     */
+    larder_op *op;
+} larder_request;
+
+/**
+ * One operation for larder_submit_packed: as `larder_request`, with offsets from the beginning of the buffer in place of
+ * pointers. A text or value of length 0 may have any offset. The struct only grows at its end.
+ */
+typedef struct larder_packed {
+    /**
+     * `LARDER_OP_…`.
+     */
+    int32_t operation;
+    /**
+     * As in `larder_request`.
+     */
+    int32_t format;
+    /**
+     * The store's handle as a number.
+     */
+    uint64_t store;
+    /**
+     * Comes back in the event.
+     */
+    uint64_t tag;
+    /**
+     * Where the key begins; LARDER_OP_KEYS: the pattern; of several keys: a table of `n` pairs of 64-bit numbers,
+     * offset and length of each key.
+     */
+    uint64_t key;
+    /**
+     * The key's length in bytes; of several keys 0.
+     */
+    uint64_t key_len;
+    /**
+     * Where the value begins; LARDER_OP_SET_MANY: such a table of `n` values.
+     */
+    uint64_t value;
+    /**
+     * The value's length in bytes; of several values 0.
+     */
+    uint64_t value_len;
+    /**
+     * As in `larder_request`.
+     */
+    int64_t ttl_ms;
+    /**
+     * As in `larder_request`.
+     */
+    int64_t delta;
+    /**
+     * As in `larder_request`.
+     */
+    int64_t timeout_ms;
+    /**
+     * As in `larder_request`.
+     */
+    uint32_t flags;
+    /**
+     * As in `larder_request`.
+     */
+    uint32_t n;
+    /**
+     * Where the version begins.
+     */
+    uint64_t version;
+    /**
+     * Its length in bytes; 0: the alias's own.
+     */
+    uint64_t version_len;
+} larder_packed;
 
 /**
  * Done.
@@ -454,7 +836,7 @@ typedef void (*larder_completion_fn)(void *user_data,
 #define LARDER_EDEADLOCK -14
 
 /**
- * The handle belongs to the parent process: open the configuration anew in the child. Closing it there is harmless.
+ * A queue, a cursor or an operation belongs to the parent process. Closing it in the child is harmless.
  */
 #define LARDER_EFORKED -15
 
@@ -464,7 +846,7 @@ typedef void (*larder_completion_fn)(void *user_data,
 #define LARDER_ESHUTDOWN -16
 
 /**
- * The operation was cancelled. No function of this version answers it.
+ * The operation was cancelled. A write may have been carried out all the same.
  */
 #define LARDER_ECANCELLED -17
 
@@ -593,7 +975,7 @@ larder_status larder_open_file(const char *path,
  * @param needed NULL, or receives the length of the text in bytes
  * @param err NULL, or receives an error on failure, to be released
  * @return LARDER_OK; LARDER_EMPTY when there are no more; LARDER_TRUNCATED when the buffer is too small;
- *         LARDER_EINVAL; LARDER_EHANDLE; LARDER_EFORKED
+ *         LARDER_EINVAL; LARDER_EHANDLE
  *
  * Blocks: never. Threads: any. Owns: nothing. Since: 0.1
  */
@@ -610,8 +992,9 @@ larder_status larder_warning(const struct larder_context *context,
  * context is left (but for name look-ups that the system does not end; they touch nothing of the context).
  *
  * Stores of the context answer LARDER_ESHUTDOWN from then on; closing them is harmless, before or after. The last
- * shutdown of the process frees the in-memory data. `exit()` without it is harmless. In a forked child it only gives
- * the handle back.
+ * shutdown of the process frees the in-memory data. `exit()` without it is harmless. In completion queues what was
+ * accepted can still be polled until they are closed. In a forked child it ends what the child has used, and leaves
+ * the parent's alone.
  *
  * @param context the context; closed by LARDER_OK
  * @param timeout_ms the time that this may take; negative counts as 0
@@ -653,13 +1036,12 @@ larder_status larder_store_open(const struct larder_context *context,
 larder_status larder_store_close(struct larder_store *store);
 
 /**
- * Whether the backend of a store has an operation that not all have. What is not named by a LARDER_OP_ number every
- * backend has.
+ * Whether the backend of a store has an operation: LARDER_OP_KEYS, _CLEAR_PREFIX, _TTL and _PERSIST not all have, the
+ * others every backend has.
  *
  * @param store the store
  * @param operation LARDER_OP_…
- * @return LARDER_OK if it has; LARDER_EUNSUPPORTED if not; LARDER_EINVAL for an unknown number; LARDER_EHANDLE;
- *         LARDER_EFORKED
+ * @return LARDER_OK if it has; LARDER_EUNSUPPORTED if not; LARDER_EINVAL for an unknown number; LARDER_EHANDLE
  *
  * Blocks: never. Threads: any. Owns: nothing. Since: 0.1
  */
@@ -1012,6 +1394,20 @@ larder_status larder_store_ping(const struct larder_store *store,
                                 struct larder_error **err);
 
 /**
+ * Tells what a store has seen, and how its servers are.
+ *
+ * @param store the store
+ * @param stats begins with its size; receives the rest
+ * @param err NULL, or receives an error on failure, to be released
+ * @return LARDER_OK; LARDER_EINVAL; LARDER_EHANDLE
+ *
+ * Blocks: never. Threads: any. Owns: nothing. Since: 0.1
+ */
+larder_status larder_stats(const struct larder_store *store,
+                           struct larder_store_stats *stats,
+                           struct larder_error **err);
+
+/**
  * Gets several values, on servers in one round trip.
  *
  * @param store the store
@@ -1250,7 +1646,8 @@ larder_status larder_keys(const struct larder_store *store,
  * @param needed NULL, or receives the length of the key in bytes
  * @param err NULL, or receives an error on failure, to be released
  * @return LARDER_OK; LARDER_EMPTY at the end; LARDER_TRUNCATED; LARDER_EBUSY while another thread is at it;
- *         LARDER_EHANDLE, also when the store is closed; and as larder_keys, when a page has to be fetched
+ *         LARDER_EHANDLE, also when the store is closed; LARDER_EFORKED for a cursor of the parent process; and as
+ *         larder_keys, when a page has to be fetched
  *
  * Blocks: up to the deadline of the listing when a page has to be fetched. Threads: any. Owns: nothing. Since: 0.1
  */
@@ -1301,7 +1698,7 @@ larder_status larder_get_cb(const struct larder_store *store,
  * @param store the store
  * @param key UTF-8 text; only read during this call
  * @param key_len its length in bytes
- * @param value the value's bytes, by `format`; only read during this call
+ * @param value the value's bytes, by `format`; only read during the call
  * @param value_len their length
  * @param format LARDER_BYTES, LARDER_TEXT, LARDER_JSON or LARDER_STORED
  * @param ttl_ms the time to live in ms; LARDER_TTL_DEFAULT; LARDER_TTL_FOREVER; 0 or less: expired at once
@@ -1315,6 +1712,38 @@ larder_status larder_get_cb(const struct larder_store *store,
  * Blocks: never. Threads: any, callbacks included. Owns: nothing. Since: 0.1
  */
 larder_status larder_set_cb(const struct larder_store *store,
+                            const char *key,
+                            size_t key_len,
+                            const void *value,
+                            size_t value_len,
+                            int32_t format,
+                            int64_t ttl_ms,
+                            const struct larder_call *call,
+                            larder_completion_fn callback,
+                            void *user_data,
+                            larder_op *op,
+                            struct larder_error **err);
+
+/**
+ * Sets a value later, where there is none. See larder_add.
+ *
+ * @param store the store
+ * @param key UTF-8 text; only read during this call
+ * @param key_len its length in bytes
+ * @param value the value's bytes, by `format`; only read during the call
+ * @param value_len their length
+ * @param format LARDER_BYTES, LARDER_TEXT, LARDER_JSON or LARDER_STORED
+ * @param ttl_ms the time to live in ms; LARDER_TTL_DEFAULT; LARDER_TTL_FOREVER; 0 or less: expired at once
+ * @param call NULL, or version, deadline and flags of this call
+ * @param callback takes the answer: LARDER_OK, LARDER_NOT_STORED, LARDER_NOT_KEPT, LARDER_IGNORED, or a failure
+ * @param user_data handed to the callback
+ * @param op NULL, or receives the operation's id, before the callback can run; 0 on refusal
+ * @param err NULL, or receives an error on refusal, to be released
+ * @return as larder_get_cb; LARDER_ETOOBIG
+ *
+ * Blocks: never. Threads: any, callbacks included. Owns: nothing. Since: 0.1
+ */
+larder_status larder_add_cb(const struct larder_store *store,
                             const char *key,
                             size_t key_len,
                             const void *value,
@@ -1354,6 +1783,489 @@ larder_status larder_expire_cb(const struct larder_store *store,
                                struct larder_error **err);
 
 /**
+ * Makes a key never expire, later. See larder_persist.
+ *
+ * @param store the store
+ * @param key UTF-8 text; only read during this call
+ * @param key_len its length in bytes
+ * @param call NULL, or version, deadline and flags of this call
+ * @param callback takes the answer: LARDER_OK, LARDER_MISS, or a failure
+ * @param user_data handed to the callback
+ * @param op NULL, or receives the operation's id, before the callback can run; 0 on refusal
+ * @param err NULL, or receives an error on refusal, to be released
+ * @return as larder_get_cb
+ *
+ * Blocks: never. Threads: any, callbacks included. Owns: nothing. Since: 0.1
+ */
+larder_status larder_persist_cb(const struct larder_store *store,
+                                const char *key,
+                                size_t key_len,
+                                const struct larder_call *call,
+                                larder_completion_fn callback,
+                                void *user_data,
+                                larder_op *op,
+                                struct larder_error **err);
+
+/**
+ * Tells later what is left of a key's time to live. See larder_ttl.
+ *
+ * @param store the store
+ * @param key UTF-8 text; only read during this call
+ * @param key_len its length in bytes
+ * @param call NULL, or version, deadline and flags of this call
+ * @param callback takes the answer: LARDER_OK with the time in ms as a value (LARDER_TTL_FOREVER for a key that never
+ *         expires), LARDER_MISS, or a failure
+ * @param user_data handed to the callback
+ * @param op NULL, or receives the operation's id, before the callback can run; 0 on refusal
+ * @param err NULL, or receives an error on refusal, to be released
+ * @return as larder_get_cb
+ *
+ * Blocks: never. Threads: any, callbacks included. Owns: nothing. Since: 0.1
+ */
+larder_status larder_ttl_cb(const struct larder_store *store,
+                            const char *key,
+                            size_t key_len,
+                            const struct larder_call *call,
+                            larder_completion_fn callback,
+                            void *user_data,
+                            larder_op *op,
+                            struct larder_error **err);
+
+/**
+ * Removes a key later. See larder_delete.
+ *
+ * @param store the store
+ * @param key UTF-8 text; only read during this call
+ * @param key_len its length in bytes
+ * @param call NULL, or version, deadline and flags of this call
+ * @param callback takes the answer: LARDER_OK, LARDER_MISS, LARDER_IGNORED, or a failure
+ * @param user_data handed to the callback
+ * @param op NULL, or receives the operation's id, before the callback can run; 0 on refusal
+ * @param err NULL, or receives an error on refusal, to be released
+ * @return as larder_get_cb
+ *
+ * Blocks: never. Threads: any, callbacks included. Owns: nothing. Since: 0.1
+ */
+larder_status larder_delete_cb(const struct larder_store *store,
+                               const char *key,
+                               size_t key_len,
+                               const struct larder_call *call,
+                               larder_completion_fn callback,
+                               void *user_data,
+                               larder_op *op,
+                               struct larder_error **err);
+
+/**
+ * Whether a key is there, told later. See larder_has.
+ *
+ * @param store the store
+ * @param key UTF-8 text; only read during this call
+ * @param key_len its length in bytes
+ * @param call NULL, or version, deadline and flags of this call
+ * @param callback takes the answer: LARDER_OK, LARDER_MISS, LARDER_IGNORED, or a failure
+ * @param user_data handed to the callback
+ * @param op NULL, or receives the operation's id, before the callback can run; 0 on refusal
+ * @param err NULL, or receives an error on refusal, to be released
+ * @return as larder_get_cb
+ *
+ * Blocks: never. Threads: any, callbacks included. Owns: nothing. Since: 0.1
+ */
+larder_status larder_has_cb(const struct larder_store *store,
+                            const char *key,
+                            size_t key_len,
+                            const struct larder_call *call,
+                            larder_completion_fn callback,
+                            void *user_data,
+                            larder_op *op,
+                            struct larder_error **err);
+
+/**
+ * Adds to a number later. See larder_incr.
+ *
+ * @param store the store
+ * @param key UTF-8 text; only read during this call
+ * @param key_len its length in bytes
+ * @param delta what to add
+ * @param call NULL, or version, deadline and flags of this call
+ * @param callback takes the answer: LARDER_OK with the new number as a value, LARDER_LOSSY with it when it has more
+ *         than 64 bits or is a float, LARDER_MISS, LARDER_IGNORED, or a failure
+ * @param user_data handed to the callback
+ * @param op NULL, or receives the operation's id, before the callback can run; 0 on refusal
+ * @param err NULL, or receives an error on refusal, to be released
+ * @return as larder_get_cb
+ *
+ * Blocks: never. Threads: any, callbacks included. Owns: nothing. Since: 0.1
+ */
+larder_status larder_incr_cb(const struct larder_store *store,
+                             const char *key,
+                             size_t key_len,
+                             int64_t delta,
+                             const struct larder_call *call,
+                             larder_completion_fn callback,
+                             void *user_data,
+                             larder_op *op,
+                             struct larder_error **err);
+
+/**
+ * Moves a value to another version later. See larder_incr_version.
+ *
+ * @param store the store
+ * @param key UTF-8 text; only read during this call
+ * @param key_len its length in bytes
+ * @param delta what to add to the version
+ * @param call NULL, or version, deadline and flags of this call
+ * @param callback takes the answer: LARDER_OK with the new version as a value, LARDER_MISS, LARDER_IGNORED, or a
+ *         failure
+ * @param user_data handed to the callback
+ * @param op NULL, or receives the operation's id, before the callback can run; 0 on refusal
+ * @param err NULL, or receives an error on refusal, to be released
+ * @return as larder_get_cb
+ *
+ * Blocks: never. Threads: any, callbacks included. Owns: nothing. Since: 0.1
+ */
+larder_status larder_incr_version_cb(const struct larder_store *store,
+                                     const char *key,
+                                     size_t key_len,
+                                     int64_t delta,
+                                     const struct larder_call *call,
+                                     larder_completion_fn callback,
+                                     void *user_data,
+                                     larder_op *op,
+                                     struct larder_error **err);
+
+/**
+ * Gets several values later. See larder_get_many.
+ *
+ * @param store the store
+ * @param keys `n` pointers to UTF-8 texts; only read during the call
+ * @param key_lens their lengths in bytes
+ * @param n how many
+ * @param call NULL, or version, deadline and flags of this call
+ * @param callback takes the answer: an event with the values
+ * @param user_data handed to the callback
+ * @param op NULL, or receives the operation's id, before the callback can run; 0 on refusal
+ * @param err NULL, or receives an error on refusal, to be released
+ * @return as larder_get_cb
+ *
+ * Blocks: never. Threads: any, callbacks included. Owns: nothing. Since: 0.1
+ */
+larder_status larder_get_many_cb(const struct larder_store *store,
+                                 const char *const *keys,
+                                 const size_t *key_lens,
+                                 size_t n,
+                                 const struct larder_call *call,
+                                 larder_event_fn callback,
+                                 void *user_data,
+                                 larder_op *op,
+                                 struct larder_error **err);
+
+/**
+ * Sets several values later, with one time to live. Unlike larder_set_many it refuses all of them when one cannot be
+ * encoded. See larder_set_many.
+ *
+ * @param store the store
+ * @param keys `n` pointers to UTF-8 texts; only read during the call
+ * @param key_lens their lengths in bytes
+ * @param values `n` pointers to the values' bytes, by `format`; only read during the call
+ * @param value_lens their lengths
+ * @param n how many
+ * @param format LARDER_BYTES, LARDER_TEXT, LARDER_JSON or LARDER_STORED, for all of them
+ * @param ttl_ms the time to live in ms; LARDER_TTL_DEFAULT; LARDER_TTL_FOREVER; 0 or less: expired at once
+ * @param call NULL, or version, deadline and flags of this call
+ * @param callback takes the answer: an event that says which ones failed
+ * @param user_data handed to the callback
+ * @param op NULL, or receives the operation's id, before the callback can run; 0 on refusal
+ * @param err NULL, or receives an error on refusal, to be released
+ * @return as larder_get_cb
+ *
+ * Blocks: never. Threads: any, callbacks included. Owns: nothing. Since: 0.1
+ */
+larder_status larder_set_many_cb(const struct larder_store *store,
+                                 const char *const *keys,
+                                 const size_t *key_lens,
+                                 const void *const *values,
+                                 const size_t *value_lens,
+                                 size_t n,
+                                 int32_t format,
+                                 int64_t ttl_ms,
+                                 const struct larder_call *call,
+                                 larder_event_fn callback,
+                                 void *user_data,
+                                 larder_op *op,
+                                 struct larder_error **err);
+
+/**
+ * Removes several keys later. See larder_delete_many.
+ *
+ * @param store the store
+ * @param keys `n` pointers to UTF-8 texts; only read during the call
+ * @param key_lens their lengths in bytes
+ * @param n how many
+ * @param call NULL, or version, deadline and flags of this call
+ * @param callback takes the answer: LARDER_OK with how many there were as a value, LARDER_IGNORED, or a failure
+ * @param user_data handed to the callback
+ * @param op NULL, or receives the operation's id, before the callback can run; 0 on refusal
+ * @param err NULL, or receives an error on refusal, to be released
+ * @return as larder_get_cb
+ *
+ * Blocks: never. Threads: any, callbacks included. Owns: nothing. Since: 0.1
+ */
+larder_status larder_delete_many_cb(const struct larder_store *store,
+                                    const char *const *keys,
+                                    const size_t *key_lens,
+                                    size_t n,
+                                    const struct larder_call *call,
+                                    larder_completion_fn callback,
+                                    void *user_data,
+                                    larder_op *op,
+                                    struct larder_error **err);
+
+/**
+ * Lists the keys that match a pattern later, one page. See larder_keys.
+ *
+ * @param store the store
+ * @param pattern UTF-8 text, as of larder_keys; only read during the call
+ * @param pattern_len its length in bytes
+ * @param at where to begin: 0, or the `number` of the page before
+ * @param call NULL, or version, deadline and flags of this call
+ * @param callback takes the answer: an event with the keys of this page, which can be none, and where the next one
+ *         begins (0: this was the last)
+ * @param user_data handed to the callback
+ * @param op NULL, or receives the operation's id, before the callback can run; 0 on refusal
+ * @param err NULL, or receives an error on refusal, to be released
+ * @return as larder_get_cb
+ *
+ * Blocks: never. Threads: any, callbacks included. Owns: nothing. Since: 0.1
+ */
+larder_status larder_keys_cb(const struct larder_store *store,
+                             const char *pattern,
+                             size_t pattern_len,
+                             int64_t at,
+                             const struct larder_call *call,
+                             larder_event_fn callback,
+                             void *user_data,
+                             larder_op *op,
+                             struct larder_error **err);
+
+/**
+ * Removes the keys of a scope later. See larder_clear.
+ *
+ * @param store the store
+ * @param scope LARDER_CLEAR_PREFIX or LARDER_CLEAR_EVERYTHING
+ * @param call NULL, or version, deadline and flags of this call
+ * @param callback takes the answer: LARDER_OK, LARDER_IGNORED, or a failure
+ * @param user_data handed to the callback
+ * @param op NULL, or receives the operation's id, before the callback can run; 0 on refusal
+ * @param err NULL, or receives an error on refusal, to be released
+ * @return as larder_get_cb
+ *
+ * Blocks: never. Threads: any, callbacks included. Owns: nothing. Since: 0.1
+ */
+larder_status larder_clear_cb(const struct larder_store *store,
+                              int32_t scope,
+                              const struct larder_call *call,
+                              larder_completion_fn callback,
+                              void *user_data,
+                              larder_op *op,
+                              struct larder_error **err);
+
+/**
+ * Removes expired entries later. See larder_purge_expired.
+ *
+ * @param store the store
+ * @param call NULL, or version, deadline and flags of this call
+ * @param callback takes the answer: LARDER_OK with how many were removed as a value, or a failure
+ * @param user_data handed to the callback
+ * @param op NULL, or receives the operation's id, before the callback can run; 0 on refusal
+ * @param err NULL, or receives an error on refusal, to be released
+ * @return as larder_get_cb
+ *
+ * Blocks: never. Threads: any, callbacks included. Owns: nothing. Since: 0.1
+ */
+larder_status larder_purge_expired_cb(const struct larder_store *store,
+                                      const struct larder_call *call,
+                                      larder_completion_fn callback,
+                                      void *user_data,
+                                      larder_op *op,
+                                      struct larder_error **err);
+
+/**
+ * Tells later whether the backend can be used. See larder_store_ping.
+ *
+ * @param store the store
+ * @param call NULL, or version, deadline and flags of this call
+ * @param callback takes the answer: LARDER_OK, or a failure
+ * @param user_data handed to the callback
+ * @param op NULL, or receives the operation's id, before the callback can run; 0 on refusal
+ * @param err NULL, or receives an error on refusal, to be released
+ * @return as larder_get_cb
+ *
+ * Blocks: never. Threads: any, callbacks included. Owns: nothing. Since: 0.1
+ */
+larder_status larder_store_ping_cb(const struct larder_store *store,
+                                   const struct larder_call *call,
+                                   larder_completion_fn callback,
+                                   void *user_data,
+                                   larder_op *op,
+                                   struct larder_error **err);
+
+/**
+ * Releases what events hold: values, errors, texts. They are empty then; clearing them again is harmless.
+ *
+ * @param events `n` events that were polled, or all zero; NULL with 0 is harmless
+ * @param n how many
+ * @param event_size `sizeof(larder_event)`
+ *
+ * Blocks: never. Threads: any. Owns: takes what the events hold. Since: 0.1
+ */
+void larder_events_clear(struct larder_event *events, size_t n, size_t event_size);
+
+/**
+ * Makes a completion queue. Stores of the context answer there what is submitted there.
+ *
+ * A queue belongs to the process that made it: in a forked child it answers LARDER_EFORKED, and its events stay the
+ * parent's.
+ *
+ * @param context the context
+ * @param capacity how many operations may be accepted and not yet polled, at least 1; beyond that larder_submit answers
+ *        LARDER_EBUSY
+ * @param log_level the least level of log records that come as events, `LARDER_LOG_…`; 0: none. At most 1,024 of them
+ *        wait, beside the capacity; lost ones are counted by a record
+ * @param queue receives a handle, to be given to larder_queue_close; NULL on failure
+ * @param err NULL, or receives an error on failure, to be released
+ * @return LARDER_OK; LARDER_EINVAL; LARDER_EHANDLE; LARDER_ESHUTDOWN; LARDER_EMEMORY
+ *
+ * Blocks: never. Threads: any. Owns: the caller owns the queue. Since: 0.1
+ */
+larder_status larder_queue_open(const struct larder_context *context,
+                                size_t capacity,
+                                int32_t log_level,
+                                struct larder_queue **queue,
+                                struct larder_error **err);
+
+/**
+ * Submits operations: each that is accepted gives exactly one event, whatever happens. They are accepted from the first
+ * on; one that is wrong, or has no room, ends that. Operations on one key of one store that one thread submits take
+ * effect in their order; nothing else is ordered.
+ *
+ * @param queue the queue
+ * @param requests `n` requests; only read during the call
+ * @param n how many
+ * @param request_size `sizeof(larder_request)`
+ * @param accepted NULL, or receives how many are accepted: the first ones
+ * @param err NULL, or receives an error, to be released: why the request behind the accepted ones is refused
+ * @return LARDER_OK when all are accepted; otherwise why the first of the others is not: LARDER_EBUSY when the queue is
+ *         full; LARDER_EINVAL; LARDER_EHANDLE; LARDER_ETOOBIG; LARDER_ESHUTDOWN; LARDER_EFORKED; LARDER_EMEMORY
+ *
+ * Blocks: never. Threads: any, callbacks included. Owns: nothing. Since: 0.1
+ */
+larder_status larder_submit(const struct larder_queue *queue,
+                            const struct larder_request *requests,
+                            size_t n,
+                            size_t request_size,
+                            size_t *accepted,
+                            struct larder_error **err);
+
+/**
+ * Submits operations that stand in one flat buffer, for languages that may not hand out pointers to pointers: first `n`
+ * `larder_packed`, then the bytes that they point to by offsets. Otherwise as larder_submit.
+ *
+ * @param queue the queue
+ * @param buffer the requests and their bytes; only read during the call
+ * @param buffer_len its length in bytes
+ * @param n how many requests it begins with
+ * @param request_size `sizeof(larder_packed)`
+ * @param ops NULL, or `n` places; each receives the id of an accepted operation, for larder_cancel, or 0
+ * @param accepted NULL, or receives how many are accepted: the first ones
+ * @param err NULL, or receives an error, to be released: why the request behind the accepted ones is refused
+ * @return as larder_submit
+ *
+ * Blocks: never. Threads: any, callbacks included. Owns: nothing. Since: 0.1
+ */
+larder_status larder_submit_packed(const struct larder_queue *queue,
+                                   const void *buffer,
+                                   size_t buffer_len,
+                                   size_t n,
+                                   size_t request_size,
+                                   larder_op *ops,
+                                   size_t *accepted,
+                                   struct larder_error **err);
+
+/**
+ * Takes events. The caller owns what they hold, and gives it back with larder_events_clear. Several threads may poll one
+ * queue; each event goes to one of them.
+ *
+ * @param queue the queue
+ * @param events receives events
+ * @param capacity how many at the most, at least 1
+ * @param event_size `sizeof(larder_event)`
+ * @param timeout_ms how long to wait for the first one; 0: not at all; negative: as long as it takes
+ * @param n receives how many came
+ * @param err NULL, or receives an error on failure, to be released
+ * @return LARDER_OK with one event or more; LARDER_EMPTY with none: the time was over, or larder_queue_wake was called;
+ *         LARDER_ESHUTDOWN when the context is shut down and nothing will come any more; LARDER_EINVAL;
+ *         LARDER_EHANDLE, also when the queue is closed meanwhile; LARDER_EFORKED
+ *
+ * Blocks: up to `timeout_ms`. Threads: any. Owns: the caller owns what the events hold. Since: 0.1
+ */
+larder_status larder_queue_poll(const struct larder_queue *queue,
+                                struct larder_event *events,
+                                size_t capacity,
+                                size_t event_size,
+                                int64_t timeout_ms,
+                                size_t *n,
+                                struct larder_error **err);
+
+/**
+ * Lends a descriptor that is readable while larder_queue_poll would answer at once, for `epoll`, `poll` and the loops of
+ * other libraries. Wait for readability (level-triggered, or poll until LARDER_EMPTY); never read, write or close it.
+ * It lives as long as the queue; a language that insists on owning it must be given a duplicate.
+ *
+ * @param queue the queue
+ * @param handle receives the descriptor's number; -1 on failure
+ * @param err NULL, or receives an error on failure, to be released
+ * @return LARDER_OK; LARDER_EINVAL; LARDER_EHANDLE; LARDER_EFORKED; LARDER_EIO when there are no descriptors left
+ *
+ * Blocks: never. Threads: any. Owns: nothing. Since: 0.1
+ */
+larder_status larder_queue_wait_handle(const struct larder_queue *queue,
+                                       int32_t *handle,
+                                       struct larder_error **err);
+
+/**
+ * Lets one larder_queue_poll go that waits, or the next one, with whatever there is.
+ *
+ * @param queue the queue
+ * @return LARDER_OK; LARDER_EHANDLE; LARDER_EFORKED
+ *
+ * Blocks: never. Threads: any, and signal handlers never. Owns: nothing. Since: 0.1
+ */
+larder_status larder_queue_wake(const struct larder_queue *queue);
+
+/**
+ * Closes a queue. Events that were not polled are dropped; operations that still run end without an event.
+ *
+ * @param queue taken; NULL is harmless, and so is a queue that is closed already
+ * @return LARDER_OK; LARDER_EHANDLE when there was nothing to close
+ *
+ * Blocks: never. Threads: any. Owns: takes the queue. Since: 0.1
+ */
+larder_status larder_queue_close(struct larder_queue *queue);
+
+/**
+ * Ends an operation early, if it has not ended yet: its event or callback comes at once, with LARDER_ECANCELLED. What
+ * was sent to a server may be carried out all the same.
+ *
+ * @param context the context that the operation was begun in
+ * @param op the operation's id
+ * @return LARDER_OK when the answer will be LARDER_ECANCELLED; LARDER_MISS when there is no such operation, or it has
+ *         ended; LARDER_EHANDLE; LARDER_EFORKED for an operation of the parent process
+ *
+ * Blocks: never. Threads: any, callbacks included. Owns: nothing. Since: 0.1
+ */
+larder_status larder_cancel(const struct larder_context *context, larder_op op);
+
+/**
  * How many objects of a kind are open in this process, for tests: leak checkers cannot see handles.
  *
  * @param kind LARDER_LIVE_…
@@ -1378,3 +2290,10 @@ int64_t larder_live(int32_t kind);
 
 /** `larder_options` without a log function: `larder_options options = LARDER_OPTIONS_INIT;` */
 #define LARDER_OPTIONS_INIT { sizeof(larder_options), 0, NULL, NULL }
+
+/** `larder_store_stats` for larder_stats: `larder_store_stats stats = LARDER_STATS_INIT;` */
+#define LARDER_STATS_INIT { sizeof(larder_store_stats), 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0 }
+
+/** A `larder_request` for the alias's own TIMEOUT: `larder_request request = LARDER_REQUEST_INIT;` */
+#define LARDER_REQUEST_INIT                                                                                            \
+    { 0, 0, NULL, 0, NULL, 0, NULL, 0, LARDER_TTL_DEFAULT, 0, 0, 0, 0, NULL, 0, NULL, NULL, NULL, NULL, NULL }

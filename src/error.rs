@@ -93,6 +93,11 @@ impl Error {
         self
     }
 
+    /// Whether the alias is named: then its store has seen the failure already.
+    pub fn has_alias(&self) -> bool {
+        self.0.alias.is_some()
+    }
+
     /// Names the server (never with credentials).
     #[must_use]
     pub fn at_server(mut self, server: &Arc<str>) -> Self {
@@ -111,6 +116,13 @@ impl Error {
     #[must_use]
     pub fn maybe_done(mut self) -> Self {
         self.0.may_have_happened = true;
+        self
+    }
+
+    /// Says that there is nothing that could have been carried out: a read.
+    #[must_use]
+    pub fn never_done(mut self) -> Self {
+        self.0.may_have_happened = false;
         self
     }
 

@@ -75,6 +75,12 @@ impl Budget {
         Self { total: self.total, end: Some(self.start().end) }
     }
 
+    /// The same, with the clock running since `now`, unless it is fixed already.
+    #[must_use]
+    pub fn fixed_since(self, now: Instant) -> Self {
+        Self { total: self.total, end: Some(self.end.unwrap_or_else(|| now + self.total.min(LONGEST))) }
+    }
+
     /// The end of the call: that much time from now, unless it is fixed already.
     pub fn start(self) -> Deadline {
         let end = self.end.unwrap_or_else(|| Instant::now() + self.total.min(LONGEST));

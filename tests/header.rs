@@ -3,19 +3,24 @@
 use std::path::Path;
 
 /// The files of the header, in the order in which a reader wants to meet them.
-const SOURCES: [&str; 13] = [
+const SOURCES: [&str; 18] = [
     "status",
     "error",
     "log",
     "context",
+    "request",
     "store",
     "argument",
     "operation",
     "upkeep",
+    "stats",
     "many",
     "value",
     "cursor",
     "callback",
+    "callback_many",
+    "event",
+    "queue",
     "live",
 ];
 

@@ -5,12 +5,9 @@ use std::collections::VecDeque;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
-use super::Spawner;
-use crate::error::{Error, Kind, Result};
+use super::{Job, Spawner};
+use crate::error::{Error, Kind};
 use crate::lock::Mutex;
-
-/// A job; it is told whether it may run. If not it has to answer with the error.
-pub type Job = Box<dyn FnOnce(Result<()>) + Send>;
 
 /// One queue and at most one thread at a time that works on it.
 pub struct Lane {
@@ -138,6 +135,7 @@ mod tests {
     use std::sync::mpsc::{Receiver, channel};
 
     use super::*;
+    use crate::error::Result;
 
     /// What becomes of a job that is spawned.
     enum Threads {

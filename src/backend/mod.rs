@@ -7,6 +7,9 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 
+pub use self::order::Order;
+pub use self::request::{Reply, Request, perform};
+pub use self::ticket::{Answer, Answers, Sink, Ticket};
 use crate::error::{Error, Kind, Result};
 use crate::key::MadeKey;
 use crate::timeout::{Budget, Ttl};
@@ -18,8 +21,11 @@ mod glob;
 mod lane;
 #[cfg(feature = "memory")]
 pub mod memory;
+mod order;
 #[cfg(feature = "redis")]
 pub mod redis;
+mod request;
+mod ticket;
 
 /// When a value may be written.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -75,7 +81,7 @@ pub struct Entry {
 }
 
 /// One page of a key listing.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub struct Page {
     /// Made keys; a key can come twice (SCAN).
     pub keys: Vec<Vec<u8>>,
@@ -211,90 +217,68 @@ pub trait Backend: Send + Sync {
     /// Whether the backend can be used now.
     fn ping(&self, budget: Budget) -> Result<()>;
 
-    /// Begins an operation whose answer goes to `ticket`, from any thread, before or after this returns. The default
-    /// is for backends that never wait: it answers at once.
+    /// Begins an operation whose answer goes to `ticket`, from any thread, before or after this returns. Operations that
+    /// one thread begins take effect on one key in that order. The default is for backends that never wait: it answers
+    /// at once.
     fn start(&self, request: Request<'_>, budget: Budget, ticket: Ticket) {
         ticket.answer(perform(self, &request, budget));
     }
+
+    /// Runs a job that uses the synchronous operations, off the caller's thread where those wait: after what was begun
+    /// on `keys` before, and before what is begun on them later. A job that may not run is told why, and has to answer.
+    /// The default is for backends that never wait: it runs at once.
+    fn start_job(&self, _keys: Keys<'_>, _budget: Budget, job: Job) {
+        job(Ok(()));
+    }
+
+    /// Says that this thread is about to begin several operations. They may be held back until [`Backend::end_batch`],
+    /// which has to follow soon, on every way out: for backends that can send them together.
+    fn begin_batch(&self) {}
+
+    /// Ends what [`Backend::begin_batch`] began.
+    fn end_batch(&self) {}
+
+    /// Where reads are sure to see what was written before, if not here: replicas lag behind. For what reads in order to
+    /// write.
+    fn latest(&self) -> Option<&dyn Backend> {
+        None
+    }
+
+    /// How the servers of this backend are; empty where there are none.
+    fn health(&self) -> Vec<Health> {
+        Vec::new()
+    }
 }
 
-/// An operation for [`Backend::start`].
+/// A job for [`Backend::start_job`].
+pub type Job = Box<dyn FnOnce(Result<()>) + Send>;
+
+/// What a job works on.
 #[derive(Clone, Copy, Debug)]
-pub enum Request<'a> {
-    /// [`Backend::get`].
-    Get(&'a MadeKey),
-    /// [`Backend::set`].
-    Set {
-        /// The made key.
-        key: &'a MadeKey,
-        /// The serialised value.
-        value: &'a [u8],
-        /// The time to live.
-        ttl: Ttl,
-        /// The condition.
-        when: When,
-    },
-    /// [`Backend::touch`].
-    Touch(&'a MadeKey, Ttl),
+pub enum Keys<'a> {
+    /// These.
+    These(&'a [MadeKey]),
+    /// Any.
+    All,
 }
 
-/// The answer to a [`Request`].
+/// How a server is, for people who look after it. The counters began with the store.
 #[derive(Clone, Debug)]
-pub enum Reply {
-    /// To `Get`.
-    Value(Option<Bytes>),
-    /// To `Set`.
-    Written(Written),
-    /// To `Touch`.
-    Touched(Touched),
-}
-
-/// Carries a request out on this thread.
-pub fn perform<B: Backend + ?Sized>(backend: &B, request: &Request<'_>, budget: Budget) -> Result<Reply> {
-    match *request {
-        Request::Get(key) => backend.get(key, budget).map(Reply::Value),
-        Request::Set { key, value, ttl, when } => backend.set(key, value, ttl, when, budget).map(Reply::Written),
-        Request::Touch(key, ttl) => backend.touch(key, ttl, budget).map(Reply::Touched),
-    }
-}
-
-/// Where answers go: the completion queue of the runtime.
-pub trait Sink: Send + Sync {
-    /// Takes the one answer to the operation `tag`. Must not block and must not call back into a backend.
-    fn deliver(&self, tag: u64, answer: Result<Reply>);
-}
-
-/// The right and the duty to answer one operation: exactly once by construction, since dropping it is an answer too.
-pub struct Ticket {
-    sink: Option<Arc<dyn Sink>>,
-    tag: u64,
-}
-
-impl Ticket {
-    /// A ticket for the operation `tag`.
-    pub fn new(sink: Arc<dyn Sink>, tag: u64) -> Self {
-        Self { sink: Some(sink), tag }
-    }
-
-    /// Answers.
-    pub fn answer(mut self, answer: Result<Reply>) {
-        if let Some(sink) = self.sink.take() {
-            sink.deliver(self.tag, answer);
-        }
-    }
-}
-
-impl Drop for Ticket {
-    fn drop(&mut self) {
-        if let Some(sink) = self.sink.take() {
-            let error = if std::thread::panicking() {
-                Error::new(Kind::Panic, "a panic was caught inside larder")
-            } else {
-                Error::new(Kind::Shutdown, "the context was shut down before the operation ended").maybe_done()
-            };
-            sink.deliver(self.tag, Err(error));
-        }
-    }
+pub struct Health {
+    /// The server (never with credentials).
+    pub server: Arc<str>,
+    /// Whether calls fail at once, because the server failed again and again.
+    pub breaker_open: bool,
+    /// How often the breaker opened.
+    pub breaker_opened: u64,
+    /// Calls that failed at once for it.
+    pub refused: u64,
+    /// Connections that are open now.
+    pub connections: u64,
+    /// Connections that were made.
+    pub connected: u64,
+    /// Attempts to connect that failed.
+    pub connect_failures: u64,
 }
 
 /// What backends that need threads or tasks are given.

@@ -1,6 +1,7 @@
 //! What a host hands in: checked here, before anything else sees it.
 
 use std::ffi::{CStr, c_char, c_void};
+use std::marker::PhantomData;
 use std::time::Duration;
 
 use crate::backend::When;
@@ -37,7 +38,7 @@ const FIRST_SIZE: usize = 32;
 const LONGEST_KEY: usize = 16 << 20;
 
 /// The largest struct that a host of the future may bring.
-const LARGEST_STRUCT: usize = 4096;
+pub(crate) const LARGEST_STRUCT: usize = 4096;
 
 const ALL_FLAGS: u32 = LARDER_CALL_FINAL_KEY | LARDER_CALL_NX | LARDER_CALL_XX;
 
@@ -80,7 +81,18 @@ pub unsafe fn bytes<'a>(data: *const c_void, len: usize, what: &str) -> Result<&
 pub unsafe fn text<'a>(data: *const c_char, len: usize, what: &str) -> Result<&'a str> {
     // SAFETY: by this function's own contract.
     let bytes = unsafe { bytes(data.cast(), len, what) }?;
+    if is_short_ascii(bytes) {
+        // SAFETY: ASCII is UTF-8. Most keys are short and ASCII, for which this look is much quicker.
+        return Ok(unsafe { std::str::from_utf8_unchecked(bytes) });
+    }
     std::str::from_utf8(bytes).map_err(|error| invalid(format!("{what} is not UTF-8: {error}")))
+}
+
+/// Whether it is ASCII; a long text is not looked at.
+fn is_short_ascii(bytes: &[u8]) -> bool {
+    let (words, rest) = bytes.as_chunks::<8>();
+    let high = words.iter().fold(0, |high, word| high | u64::from_ne_bytes(*word)) & 0x8080_8080_8080_8080;
+    bytes.len() <= 256 && high == 0 && rest.iter().fold(0, |high, byte| high | byte) < 0x80
 }
 
 /// A host's key, version or pattern.
@@ -119,6 +131,60 @@ pub unsafe fn sized<T: Copy>(given: *const T, first_size: usize, what: &str) -> 
     // SAFETY: both have the smaller of the two sizes.
     unsafe { std::ptr::copy_nonoverlapping(given.as_ptr(), (&raw mut known).cast(), size.min(size_of::<T>())) };
     Ok(Some(known))
+}
+
+/// A host's array of structs, each `size` bytes apart: what an older program does not bring is zero, what a newer one
+/// brings beyond what is known here must be zero.
+pub struct Rows<T> {
+    first: *const u8,
+    size: usize,
+    n: usize,
+    kind: PhantomData<T>,
+}
+
+impl<T: Copy> Rows<T> {
+    /// # Safety
+    /// `data` is NULL or has `n` structs of `size` bytes that stay as they are; `T` may be all zero.
+    pub unsafe fn new(data: *const T, n: usize, size: usize, first_size: usize) -> Result<Self> {
+        if !(first_size..=LARGEST_STRUCT).contains(&size) {
+            return Err(invalid(format!("request_size is {size}; it must be the sizeof of a request")));
+        }
+        if data.is_null() && n > 0 {
+            return Err(invalid(format!("requests is NULL with a count of {n}")));
+        }
+        if n > isize::MAX as usize / size {
+            return Err(invalid("requests has an impossible count"));
+        }
+        Ok(Self { first: data.cast(), size, n, kind: PhantomData })
+    }
+
+    /// The structs that a buffer begins with; it has to outlive this.
+    pub fn inside(buffer: &[u8], n: usize, size: usize, first_size: usize) -> Result<Self> {
+        if size.checked_mul(n).is_none_or(|needed| needed > buffer.len()) {
+            return Err(invalid(format!("the buffer of {} bytes does not hold {n} requests", buffer.len())));
+        }
+        // SAFETY: the buffer has them.
+        unsafe { Self::new(buffer.as_ptr().cast(), n, size, first_size) }
+    }
+
+    /// A struct's copy.
+    pub fn get(&self, index: usize) -> Result<T> {
+        if index >= self.n {
+            return Err(invalid("there is no such request"));
+        }
+        // SAFETY: by contract of `new` there are `n` structs of `size` bytes.
+        let row = unsafe { std::slice::from_raw_parts(self.first.wrapping_add(index * self.size), self.size) };
+        if row.iter().skip(size_of::<T>()).any(|byte| *byte != 0) {
+            return Err(invalid("the request asks for something that this version of larder does not know"));
+        }
+        // SAFETY: by contract of `new`.
+        let mut known: T = unsafe { std::mem::zeroed() };
+        // SAFETY: both have the smaller of the two sizes.
+        unsafe {
+            std::ptr::copy_nonoverlapping(row.as_ptr(), (&raw mut known).cast(), self.size.min(size_of::<T>()));
+        }
+        Ok(known)
+    }
 }
 
 /// A host's NUL-terminated UTF-8 text.
@@ -194,7 +260,11 @@ pub unsafe fn texts<'a>(data: *const *const c_char, lens: *const usize, n: usize
 /// As [`bytes`].
 pub unsafe fn input<'a>(data: *const c_void, len: usize, format: i32) -> Result<Input<'a>> {
     // SAFETY: by this function's own contract.
-    let data = unsafe { bytes(data, len, "value") }?;
+    input_of(unsafe { bytes(data, len, "value") }?, format)
+}
+
+/// A value to store, by its format.
+pub fn input_of(data: &[u8], format: i32) -> Result<Input<'_>> {
     Ok(match format {
         LARDER_BYTES => Input::Bytes(data),
         LARDER_TEXT => match std::str::from_utf8(data) {
@@ -228,6 +298,23 @@ pub unsafe fn call<'a>(call: *const larder_call) -> Result<(Call<'a>, When)> {
         return Ok((Call::default(), When::Always));
     };
     let larder_call { flags, timeout_ms, version, version_len, .. } = call;
+    let (budget, when) = wishes(flags, timeout_ms)?;
+    let budget = budget.map(Budget::new);
+    let version = if version.is_null() {
+        None
+    } else {
+        // SAFETY: by contract the version has its length.
+        Some(unsafe { key(version, version_len, "version of the call") }?)
+    };
+    Ok((Call { version, budget, final_key: flags & LARDER_CALL_FINAL_KEY != 0 }, when))
+}
+
+/// What flags and a time ask for.
+#[inline]
+pub fn wishes(flags: u32, timeout_ms: i64) -> Result<(Option<Duration>, When)> {
+    if flags == 0 && timeout_ms == 0 {
+        return Ok((None, When::Always));
+    }
     if flags & !ALL_FLAGS != 0 {
         return Err(invalid(format!("flags {flags:#x} of the call hold unknown bits")));
     }
@@ -237,19 +324,17 @@ pub unsafe fn call<'a>(call: *const larder_call) -> Result<(Call<'a>, When)> {
         LARDER_CALL_XX => When::Present,
         _ => return Err(invalid("NX and XX exclude each other")),
     };
-    let budget = match timeout_ms {
-        0 => None,
-        ms => Some(Budget::new(Duration::from_millis(
-            u64::try_from(ms).map_err(|_| invalid(format!("timeout_ms of the call is {ms}; it cannot be negative")))?,
-        ))),
-    };
-    let version = if version.is_null() {
-        None
-    } else {
-        // SAFETY: by contract the version has its length.
-        Some(unsafe { key(version, version_len, "version of the call") }?)
-    };
-    Ok((Call { version, budget, final_key: flags & LARDER_CALL_FINAL_KEY != 0 }, when))
+    let negative = |_| invalid(format!("timeout_ms of the call is {timeout_ms}; it cannot be negative"));
+    let total = Duration::from_millis(u64::try_from(timeout_ms).map_err(negative)?);
+    Ok((Some(total).filter(|total| !total.is_zero()), when))
+}
+
+/// When an add writes.
+pub fn when_of_add(when: When) -> Result<When> {
+    match when {
+        When::Present => Err(invalid("add cannot be told to write only over a key that is there")),
+        _ => Ok(When::Missing),
+    }
 }
 
 /// A host's buffer and the place for the length of what is to be copied there.

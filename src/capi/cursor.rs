@@ -8,10 +8,11 @@ use super::error::larder_error;
 use super::guard::{guard, quietly};
 use super::handle::Registry;
 use super::status::{LARDER_EHANDLE, LARDER_EMPTY, LARDER_EPANIC, LARDER_OK, LARDER_TRUNCATED, larder_status};
-use super::store::{borrow, find, larder_store};
+use super::store::{borrow, find, forked, larder_store};
 use crate::error::{Error, Kind, Result};
 use crate::lock::Mutex;
 use crate::store::Call;
+use crate::sys::Ours;
 use crate::timeout::Budget;
 
 /// A listing of keys under way. A checked handle: never read through it.
@@ -37,7 +38,7 @@ enum Place {
     Fetching,
 }
 
-pub(crate) static CURSORS: Registry<Listing> = Registry::new(0x4C4B); // "LK"
+pub(crate) static CURSORS: Registry<Ours<Listing>> = Registry::new(0x4C4B); // "LK"
 
 impl Listing {
     /// Shows the next key to `take`, which says whether the listing may go on behind it; `false` at the end.
@@ -122,7 +123,7 @@ pub unsafe extern "C" fn larder_keys(
             place: Mutex::new(Place::Page(VecDeque::new(), Some(0))),
         };
         listing.next(|_| false)?; // fetches, and leaves the first key where it is
-        let handle = CURSORS.insert(listing).ok_or_else(|| Error::new(Kind::Memory, "too many cursors"))?;
+        let handle = CURSORS.insert(Ours::new(listing)).ok_or_else(|| Error::new(Kind::Memory, "too many cursors"))?;
         *place = handle as *mut larder_cursor;
         Ok(LARDER_OK)
     };
@@ -140,7 +141,8 @@ pub unsafe extern "C" fn larder_keys(
 /// @param needed NULL, or receives the length of the key in bytes
 /// @param err NULL, or receives an error on failure, to be released
 /// @return LARDER_OK; LARDER_EMPTY at the end; LARDER_TRUNCATED; LARDER_EBUSY while another thread is at it;
-///         LARDER_EHANDLE, also when the store is closed; and as larder_keys, when a page has to be fetched
+///         LARDER_EHANDLE, also when the store is closed; LARDER_EFORKED for a cursor of the parent process; and as
+///         larder_keys, when a page has to be fetched
 ///
 /// Blocks: up to the deadline of the listing when a page has to be fetched. Threads: any. Owns: nothing. Since: 0.1
 #[unsafe(no_mangle)]
@@ -157,6 +159,7 @@ pub unsafe extern "C" fn larder_cursor_next(
         let listing = CURSORS
             .borrow(cursor as u64)
             .ok_or_else(|| Error::new(Kind::Handle, "the cursor is NULL, closed, or no cursor"))?;
+        let listing = listing.get().ok_or_else(forked)?;
         find(listing.store)?;
         let mut fitted = true;
         let found = listing.next(|key| {

@@ -44,6 +44,11 @@ pub fn quietly<T>(body: impl FnOnce() -> T) -> std::result::Result<T, Panicked> 
         }
     }
     let _reset = Reset(INSIDE.replace(true));
+    caught(body)
+}
+
+/// As [`quietly`], where that or a thread of larder's is around it already: for one of many steps.
+pub fn caught<T>(body: impl FnOnce() -> T) -> std::result::Result<T, Panicked> {
     catch_unwind(AssertUnwindSafe(body)).map_err(|panic| {
         // a payload whose own drop panics must not get out either
         let _ = catch_unwind(AssertUnwindSafe(|| drop(panic)));

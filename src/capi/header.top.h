@@ -20,7 +20,8 @@
  *     values and errors are shared by retain and release. Inputs are only read during the call.
  *   - Any function on any thread, on stacks as small as 128 KiB. Exceptions are written at the function.
  *   - NULL, closed and stale handles are LARDER_EHANDLE, closing twice is harmless, NULL with length 0 is empty.
- *   - After fork the child's inherited handles answer LARDER_EFORKED; it opens the configuration anew.
+ *   - A forked child uses contexts and stores as if it had opened them; its in-memory data starts empty. Only queues,
+ *     cursors and operations stay the parent's: LARDER_EFORKED.
  *   - Nothing is printed, no signal handler is installed, no SIGPIPE is raised, nothing happens at exit.
  *
  * What larder_value_json makes of Python's types; LARDER_LOSSY says that setting the text again stores another value:

@@ -3,12 +3,15 @@
 use std::cell::Cell;
 use std::ffi::{CString, c_char, c_void};
 use std::fmt;
+use std::sync::{Arc, Weak};
 use std::time::{Duration, Instant};
 
 use super::argument::sized;
+use super::event::Pending;
 use crate::error::Result;
 use crate::lock::{Condvar, Mutex};
 use crate::log::{Level, Log};
+use crate::runtime::Queue;
 
 /// `level` of a log record: for people who look for a fault. The numbers are those of Python's `logging`.
 pub const LARDER_LOG_DEBUG: i32 = 10;
@@ -22,7 +25,7 @@ pub const LARDER_LOG_ERROR: i32 = 40;
 /// Takes one log record. `message` is a NUL-terminated UTF-8 line that lives during the call only, and never holds a
 /// password or a value. Called on any thread that uses larder and on larder's own, sometimes on several at once, never
 /// under a lock, and not any more once larder_shutdown has answered LARDER_OK. It may call larder, but not shut the
-/// context down. It must return: longjmp and exceptions through it are undefined.
+/// context down; what would be recorded during such a call is not told to it. It must return: longjmp and exceptions through it are undefined.
 pub type larder_log_fn = Option<unsafe extern "C" fn(user_data: *mut c_void, level: i32, message: *const c_char)>;
 
 /// Options of a context. Start from `LARDER_OPTIONS_INIT`.
@@ -42,13 +45,21 @@ pub struct larder_options {
 /// The size of `larder_options` in larder 0.1: programs that were built then still bring it.
 const FIRST_SIZE: usize = 24;
 
-/// The log of a context: the host's function, behind a gate that its shutdown closes.
-pub(crate) struct HostLog {
+/// The host's log function, and what it wants to hear.
+#[derive(Clone, Copy)]
+pub(crate) struct LogTarget {
     log: larder_log_fn,
     user_data: *mut c_void,
     least: i32,
+}
+
+/// The log of a context: the host's function, behind a gate that its shutdown closes, and the completion queues that
+/// want records.
+pub(crate) struct HostLog {
+    target: LogTarget,
     gate: Mutex<Gate>,
     left: Condvar,
+    queues: Mutex<Vec<(i32, Weak<Queue<Pending>>)>>,
 }
 
 #[derive(Default)]
@@ -63,12 +74,12 @@ thread_local! {
 }
 
 // SAFETY: the host promises in `larder_log_fn`'s contract that the function may be called on any thread.
-unsafe impl Send for HostLog {}
+unsafe impl Send for LogTarget {}
 // SAFETY: as above, and on several threads at once.
-unsafe impl Sync for HostLog {}
+unsafe impl Sync for LogTarget {}
 
-impl HostLog {
-    /// The log that options name.
+impl LogTarget {
+    /// What options name.
     ///
     /// # Safety
     /// `options` is NULL or has the size that it tells.
@@ -79,7 +90,26 @@ impl HostLog {
             Some(options) => (options.log, options.log_user_data, options.log_level),
             None => (None, std::ptr::null_mut(), 0),
         };
-        Ok(Self { log, user_data, least, gate: Mutex::default(), left: Condvar::new() })
+        Ok(Self { log, user_data, least })
+    }
+}
+
+impl HostLog {
+    /// A log that goes to `target`.
+    pub(crate) fn new(target: LogTarget) -> Self {
+        Self { target, gate: Mutex::default(), left: Condvar::new(), queues: Mutex::default() }
+    }
+
+    /// Records of `least` and more go to `queue` too.
+    pub(crate) fn add_queue(&self, least: i32, queue: &Arc<Queue<Pending>>) {
+        let mut queues = self.queues.lock();
+        queues.retain(|(_, known)| known.strong_count() > 0);
+        queues.push((least, Arc::downgrade(queue)));
+    }
+
+    fn queues_for(&self, level: i32) -> Vec<Arc<Queue<Pending>>> {
+        let queues = self.queues.lock();
+        queues.iter().filter(|(least, _)| level >= *least).filter_map(|(_, queue)| queue.upgrade()).collect()
     }
 
     /// Whether this thread is inside a log function: it cannot wait for log functions to end.
@@ -117,14 +147,23 @@ impl HostLog {
 
 impl Log for HostLog {
     fn record(&self, level: Level, text: &fmt::Arguments<'_>) {
-        let level = level as i32;
-        let Some(log) = self.log.filter(|_| level >= self.least) else { return };
+        let (number, queues) = (level as i32, self.queues_for(level as i32));
+        if !queues.is_empty() {
+            let text = text.to_string();
+            for queue in queues {
+                queue.record(level, &text);
+            }
+        }
+        if Self::is_inside() {
+            return; // a log function that writes its records to a cache that fails would never end
+        }
+        let Some(log) = self.target.log.filter(|_| number >= self.target.least) else { return };
         let line: Vec<u8> = text.to_string().into_bytes().into_iter().filter(|byte| *byte != 0).collect();
         let line = CString::new(line).unwrap_or_default();
         if self.enter() {
             INSIDE.set(INSIDE.get() + 1);
             // SAFETY: the function and its data are the host's until the gate is closed.
-            unsafe { log(self.user_data, level, line.as_ptr()) };
+            unsafe { log(self.target.user_data, number, line.as_ptr()) };
             INSIDE.set(INSIDE.get() - 1);
             self.leave();
         }

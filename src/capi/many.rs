@@ -17,6 +17,25 @@ unsafe fn plain_call<'a>(call: *const larder_call) -> Result<Call<'a>> {
     Ok(unsafe { argument::call(call) }?.0)
 }
 
+/// Keys and their values to store.
+///
+/// # Safety
+/// Each array has `n` elements, and each pointer what its length says, as long as the borrow lasts.
+pub(crate) unsafe fn inputs<'a>(
+    (keys, key_lens): (*const *const c_char, *const usize),
+    (values, value_lens): (*const *const c_void, *const usize),
+    n: usize,
+    format: i32,
+) -> Result<Vec<(&'a str, Input<'a>)>> {
+    // SAFETY: by this function's own contract.
+    unsafe {
+        let keys = texts(keys, key_lens, n)?;
+        let (values, lens) = (array(values, n, "values")?, array(value_lens, n, "value_lens")?);
+        let pairs = keys.iter().zip(values.iter().zip(lens));
+        pairs.map(|(key, (value, len))| Ok((*key, argument::input(*value, *len, format)?))).collect()
+    }
+}
+
 /// Gets several values, on servers in one round trip.
 ///
 /// @param store the store
@@ -109,13 +128,7 @@ pub unsafe extern "C" fn larder_set_many(
             if when != crate::backend::When::Always {
                 return Err(argument::invalid("several values cannot be set with NX or XX"));
             }
-            let keys = texts(keys, key_lens, n)?;
-            let (values, lens) = (array(values, n, "values")?, array(value_lens, n, "value_lens")?);
-            let inputs = keys
-                .iter()
-                .zip(values.iter().zip(lens))
-                .map(|(key, (value, len))| Ok((*key, argument::input(*value, *len, format)?)));
-            let inputs = inputs.collect::<Result<Vec<(&str, Input<'_>)>>>()?;
+            let inputs = inputs((keys, key_lens), (values, value_lens), n, format)?;
             let ttl = argument::ttl(ttl_ms);
             let failures = open.store.set_many(&inputs, ttl, &call)?;
             for (mark, failure) in marks.iter_mut().zip(&failures) {

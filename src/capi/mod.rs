@@ -4,15 +4,21 @@
 
 pub mod argument;
 pub mod callback;
+pub mod callback_many;
 pub mod context;
 pub mod cursor;
 pub mod error;
+pub mod event;
 pub mod guard;
 mod handle;
+mod home;
 pub mod live;
 pub mod log;
 pub mod many;
 pub mod operation;
+pub mod queue;
+pub mod request;
+pub mod stats;
 pub mod status;
 pub mod store;
 pub mod upkeep;

@@ -48,7 +48,8 @@ pub fn touched(touched: Touched) -> larder_status {
     }
 }
 
-fn found(found: bool) -> larder_status {
+/// The status of a look for a key.
+pub fn found(found: bool) -> larder_status {
     if found { LARDER_OK } else { LARDER_MISS }
 }
 
@@ -210,9 +211,8 @@ pub unsafe extern "C" fn larder_add(
     unsafe {
         guard(err, || {
             let (input, ttl) = (argument::input(value, value_len, format)?, argument::ttl(ttl_ms));
-            asked((store, key, key_len, call), |open, key, call, when| match when {
-                When::Present => Err(argument::invalid("add cannot be told to write only over a key that is there")),
-                _ => open.store.set(key, input, ttl, When::Missing, call),
+            asked((store, key, key_len, call), |open, key, call, when| {
+                open.store.set(key, input, ttl, argument::when_of_add(when)?, call)
             })
             .map(written)
         })
@@ -309,10 +309,7 @@ pub unsafe extern "C" fn larder_ttl(
             *place = 0;
             let left = asked((store, key, key_len, call), |open, key, call, _| open.store.ttl(key, call))?;
             let Some(left) = left else { return Ok(LARDER_MISS) };
-            *place = match left {
-                Ttl::Forever => argument::LARDER_TTL_FOREVER,
-                Ttl::Millis(ms) => ms.min(argument::LARDER_TTL_FOREVER - 1),
-            };
+            *place = self::ttl_ms(left);
             Ok(LARDER_OK)
         })
     }
@@ -470,8 +467,16 @@ pub unsafe extern "C" fn larder_incr_version(
     }
 }
 
+/// A time to live in ms, as it is handed out.
+pub fn ttl_ms(left: Ttl) -> i64 {
+    match left {
+        Ttl::Forever => argument::LARDER_TTL_FOREVER,
+        Ttl::Millis(ms) => ms.min(argument::LARDER_TTL_FOREVER - 1),
+    }
+}
+
 /// The whole number that comes nearest, and whether it is the same.
-fn nearest(number: &Number) -> (i64, bool) {
+pub fn nearest(number: &Number) -> (i64, bool) {
     match number {
         Number::Int(number) => match number.to_i64() {
             Some(exact) => (exact, true),

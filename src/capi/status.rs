@@ -57,11 +57,11 @@ pub const LARDER_EMEMORY: larder_status = -12;
 pub const LARDER_EBUSY: larder_status = -13;
 /// The call would wait for itself.
 pub const LARDER_EDEADLOCK: larder_status = -14;
-/// The handle belongs to the parent process: open the configuration anew in the child. Closing it there is harmless.
+/// A queue, a cursor or an operation belongs to the parent process. Closing it in the child is harmless.
 pub const LARDER_EFORKED: larder_status = -15;
 /// The context is shut down.
 pub const LARDER_ESHUTDOWN: larder_status = -16;
-/// The operation was cancelled. No function of this version answers it.
+/// The operation was cancelled. A write may have been carried out all the same.
 pub const LARDER_ECANCELLED: larder_status = -17;
 /// A panic was caught: a bug in larder. Nothing crossed into the host.
 pub const LARDER_EPANIC: larder_status = -18;

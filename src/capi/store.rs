@@ -4,70 +4,99 @@ use std::ffi::c_char;
 use std::sync::Arc;
 
 use super::argument::{invalid, name, out};
-use super::context::{self, Context, forked, larder_context};
+use super::context::{self, larder_context};
 use super::error::larder_error;
 use super::guard::{guard, quietly};
 use super::handle::{self, Registry};
+use super::home::{Context, Home};
+use super::request::{
+    LARDER_OP_CLEAR_PREFIX, LARDER_OP_GET, LARDER_OP_KEEP, LARDER_OP_KEYS, LARDER_OP_PERSIST, LARDER_OP_PING,
+    LARDER_OP_TTL,
+};
 use super::status::{LARDER_EHANDLE, LARDER_EINVAL, LARDER_EPANIC, LARDER_EUNSUPPORTED, LARDER_OK, larder_status, of};
 use crate::backend::Capability;
 use crate::config::nearest;
 use crate::error::{Error, Kind, Result};
 use crate::store::Store;
-use crate::sys::Ours;
+use crate::sys::PerProcess;
 
 /// An open alias. A checked handle: never read through it.
 pub struct larder_store {
     _private: [u8; 0],
 }
 
-/// `operation` of larder_store_supports: larder_keys.
-pub const LARDER_OP_KEYS: i32 = 1;
-/// `operation` of larder_store_supports: larder_clear with LARDER_CLEAR_PREFIX.
-pub const LARDER_OP_CLEAR_PREFIX: i32 = 2;
-/// `operation` of larder_store_supports: larder_ttl.
-pub const LARDER_OP_TTL: i32 = 3;
-/// `operation` of larder_store_supports: larder_persist.
-pub const LARDER_OP_PERSIST: i32 = 4;
-/// `operation` of larder_store_supports: keeping values at all, which the dummy does not.
-pub const LARDER_OP_KEEP: i32 = 5;
+/// A store behind its handle: which alias of which configuration, and this process's store of it.
+pub(crate) struct OpenAlias {
+    home: Arc<Home>,
+    alias: usize,
+    open: PerProcess<OpenStore>,
+}
 
-/// A store behind its handle.
+/// A store in this process.
 pub(crate) struct OpenStore {
     pub store: Arc<Store>,
     pub context: Arc<Context>,
 }
 
-pub(crate) static STORES: Registry<Ours<OpenStore>> = Registry::new(0x4C53); // "LS"
+pub(crate) static STORES: Registry<OpenAlias> = Registry::new(0x4C53); // "LS"
 
 /// A store that cannot go away meanwhile.
-pub(crate) struct Borrowed(handle::Borrowed<'static, Ours<OpenStore>>);
+pub(crate) struct Borrowed(handle::Borrowed<'static, OpenAlias>);
 
 impl std::ops::Deref for Borrowed {
     type Target = OpenStore;
 
+    #[inline]
     fn deref(&self) -> &OpenStore {
-        // `borrow` looked, and a process does not become another one meanwhile
-        self.0.get().unwrap_or_else(|| unreachable!("a borrowed store is this process's"))
+        self.0.open.inherited() // `find` saw to it that it is this process's
     }
 }
 
-/// The store of a handle, open or of a context that is shut down.
+/// The store of a handle, open or of a context that is shut down. A forked child opens its own when it first asks.
+#[inline]
 pub(crate) fn find(handle: u64) -> Result<Borrowed> {
     let store =
         STORES.borrow(handle).ok_or_else(|| Error::new(Kind::Handle, "the store is NULL, closed, or no store"))?;
-    if store.get().is_none() {
-        return Err(forked());
+    if store.open.get().is_none() {
+        store.open_again()?;
     }
     Ok(Borrowed(store))
 }
 
 /// The store of a handle, ready for an operation.
+#[inline]
 pub(crate) fn borrow(handle: *const larder_store) -> Result<Borrowed> {
     let store = find(handle as u64)?;
     if store.context.is_shut_down() {
         return Err(Error::new(Kind::Shutdown, "the context is shut down").on_alias(store.store.name()));
     }
     Ok(store)
+}
+
+/// What a handle or an operation of the parent process answers in its child.
+pub(crate) fn forked() -> Error {
+    Error::new(Kind::Forked, "it belongs to the parent process; open another one in the child")
+}
+
+impl OpenAlias {
+    fn new(home: Arc<Home>, alias: usize) -> Result<Self> {
+        let open = PerProcess::new(OpenStore::new(&home, alias)?);
+        Ok(Self { home, alias, open })
+    }
+
+    #[cold]
+    fn open_again(&self) -> Result<()> {
+        self.open.get_or_make(|_| OpenStore::new(&self.home, self.alias)).map(drop)
+    }
+}
+
+impl OpenStore {
+    fn new(home: &Home, alias: usize) -> Result<Self> {
+        let context = home.context()?.clone();
+        let alias = context.config.aliases.get(alias).ok_or_else(|| Error::new(Kind::Handle, "no such alias"))?;
+        let store = Arc::new(Store::open(alias.clone(), context.around.clone())?);
+        Ok(Self { store, context })
+    }
 }
 
 /// Opens an alias. Never connects: a server that is down shows with the first operation. The directory of a file alias is
@@ -92,15 +121,15 @@ pub unsafe extern "C" fn larder_store_open(
         // SAFETY: the host passes NULL or a place that can be written.
         let place = unsafe { out(store, "store") }?;
         *place = std::ptr::null_mut();
-        let context = context::borrow(context)?;
-        if context.is_shut_down() {
+        let home = context::find(context)?;
+        if home.context()?.is_shut_down() {
             return Err(Error::new(Kind::Shutdown, "the context is shut down").during("store_open"));
         }
         // SAFETY: the host passes NULL or a NUL-terminated name.
         let alias = unsafe { name(alias, "alias") }.map_err(|error| error.during("store_open"))?;
-        let opened = open(&context, alias).map_err(|error| error.during("store_open"))?;
-        let opened = OpenStore { store: Arc::new(opened), context };
-        let handle = STORES.insert(Ours::new(opened)).ok_or_else(|| Error::new(Kind::Memory, "too many stores"))?;
+        let alias = index(&home, alias).map_err(|error| error.during("store_open"))?;
+        let opened = OpenAlias::new(home, alias).map_err(|error| error.during("store_open"))?;
+        let handle = STORES.insert(opened).ok_or_else(|| Error::new(Kind::Memory, "too many stores"))?;
         *place = handle as *mut larder_store;
         Ok(LARDER_OK)
     };
@@ -108,13 +137,13 @@ pub unsafe extern "C" fn larder_store_open(
     unsafe { guard(err, body) }
 }
 
-fn open(context: &Context, alias: &str) -> Result<Store> {
-    let aliases = &context.config.aliases;
+fn index(home: &Home, alias: &str) -> Result<usize> {
+    let aliases = &home.config.aliases;
     if alias.is_empty() {
         return Err(invalid("no alias is named; larder does not guess which cache is meant"));
     }
-    if let Some(found) = aliases.iter().find(|known| &*known.name == alias) {
-        return Store::open(found.clone(), context.around.clone());
+    if let Some(found) = aliases.iter().position(|known| &*known.name == alias) {
+        return Ok(found);
     }
     let names: Vec<&str> = aliases.iter().map(|known| &*known.name).collect();
     let hint = match nearest(alias, names.iter().copied()) {
@@ -139,13 +168,12 @@ pub extern "C" fn larder_store_close(store: *mut larder_store) -> larder_status 
     }
 }
 
-/// Whether the backend of a store has an operation that not all have. What is not named by a LARDER_OP_ number every
-/// backend has.
+/// Whether the backend of a store has an operation: LARDER_OP_KEYS, _CLEAR_PREFIX, _TTL and _PERSIST not all have, the
+/// others every backend has.
 ///
 /// @param store the store
 /// @param operation LARDER_OP_…
-/// @return LARDER_OK if it has; LARDER_EUNSUPPORTED if not; LARDER_EINVAL for an unknown number; LARDER_EHANDLE;
-///         LARDER_EFORKED
+/// @return LARDER_OK if it has; LARDER_EUNSUPPORTED if not; LARDER_EINVAL for an unknown number; LARDER_EHANDLE
 ///
 /// Blocks: never. Threads: any. Owns: nothing. Since: 0.1
 #[unsafe(no_mangle)]
@@ -161,6 +189,7 @@ pub extern "C" fn larder_store_supports(store: *const larder_store, operation: i
             LARDER_OP_TTL => Capability::Ttl,
             LARDER_OP_PERSIST => Capability::Persist,
             LARDER_OP_KEEP => Capability::Keeps,
+            LARDER_OP_GET..=LARDER_OP_PING => return LARDER_OK,
             _ => return LARDER_EINVAL,
         };
         if store.store.supports(operation) { LARDER_OK } else { LARDER_EUNSUPPORTED }

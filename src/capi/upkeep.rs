@@ -8,6 +8,7 @@ use super::guard::guard;
 use super::operation::asked;
 use super::status::{LARDER_EMPTY, LARDER_OK, LARDER_TRUNCATED, larder_status};
 use super::store::larder_store;
+use crate::error::Result;
 use crate::store::Scope;
 
 /// `scope` of larder_clear: the keys under this alias's KEY_PREFIX and the call's version.
@@ -77,14 +78,19 @@ pub unsafe extern "C" fn larder_clear(
     // SAFETY: the host passes what the documentation asks for; NULL is checked.
     unsafe {
         guard(err, || {
-            let scope = match scope {
-                LARDER_CLEAR_PREFIX => Scope::Prefix,
-                LARDER_CLEAR_EVERYTHING => Scope::Everything,
-                other => return Err(argument::invalid(format!("{other} is no scope"))),
-            };
+            let scope = self::scope(scope)?;
             asked((store, std::ptr::null(), 0, call), |open, _, call, _| open.store.clear(scope, call))?;
             Ok(LARDER_OK)
         })
+    }
+}
+
+/// The scope of a clear.
+pub(crate) fn scope(scope: i32) -> Result<Scope> {
+    match scope {
+        LARDER_CLEAR_PREFIX => Ok(Scope::Prefix),
+        LARDER_CLEAR_EVERYTHING => Ok(Scope::Everything),
+        other => Err(argument::invalid(format!("{other} is no scope"))),
     }
 }
 

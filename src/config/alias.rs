@@ -57,6 +57,7 @@ pub struct Settings {
 
 /// The backends that BACKEND can name.
 #[derive(Clone)]
+#[allow(clippy::large_enum_variant, reason = "there are as many as aliases, and they are read once")]
 pub enum Family {
     /// `locmem.LocMemCache`: LOCATION is a name (L-1).
     Memory {
@@ -111,14 +112,72 @@ pub enum Flavor {
 pub struct Redis {
     /// Whose rules.
     pub flavor: Flavor,
-    /// The server.
+    /// The server: the one that is written to.
     pub server: Server,
+    /// The servers that are read from instead of it, if there are any (R-2, DR-5).
+    pub replicas: Vec<Server>,
+    /// When calls to a server that fails are to fail at once; `None`: never (`"LARDER": {"BREAKER": …}`).
+    pub breaker: Option<BreakerRule>,
+    /// How connections that rest are kept, and looked at.
+    pub resting: Resting,
     /// What connecting may take of a call's time (SOCKET_CONNECT_TIMEOUT).
     pub connect: Option<Duration>,
     /// Blocking connections at the same time (`max_connections`).
     pub max_connections: usize,
     /// IGNORE_EXCEPTIONS (DR-15).
     pub ignore_exceptions: bool,
+}
+
+/// When calls to a server that fails again and again are to fail at once.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct BreakerRule {
+    /// `FAILURES`: so many in a row open it.
+    pub failures: u32,
+    /// `PAUSE_MS`: how long it stays open before one call is let through.
+    pub pause: Duration,
+}
+
+impl Default for BreakerRule {
+    fn default() -> Self {
+        Self { failures: 5, pause: Duration::from_millis(500) }
+    }
+}
+
+/// How connections that rest are kept, and looked at: routers and servers drop idle ones without a word.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Resting {
+    /// `socket_keepalive` and `socket_keepalive_options`; `None`: none.
+    pub keepalive: Option<Keepalive>,
+    /// How long what was sent may stay unacknowledged until the connection counts as broken (TCP_USER_TIMEOUT): 30 s, or
+    /// `socket_timeout` where that is longer.
+    pub unheard: Duration,
+    /// `health_check_interval`: a connection of blocking calls that rested longer is asked (PING) before it is used;
+    /// `None`: never.
+    pub check: Option<Duration>,
+}
+
+impl Default for Resting {
+    fn default() -> Self {
+        let unheard = Duration::from_secs(30);
+        Self { keepalive: Some(Keepalive::default()), unheard, check: Some(Duration::from_secs(30)) }
+    }
+}
+
+/// When the system asks whether the other side is still there; `None`: the system's own settings.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Keepalive {
+    /// TCP_KEEPIDLE: after so many seconds of rest.
+    pub idle: Option<u32>,
+    /// TCP_KEEPINTVL: so many seconds apart.
+    pub interval: Option<u32>,
+    /// TCP_KEEPCNT: how often, until the connection counts as broken.
+    pub count: Option<u32>,
+}
+
+impl Default for Keepalive {
+    fn default() -> Self {
+        Self { idle: Some(60), interval: Some(10), count: Some(3) }
+    }
 }
 
 /// One Redis server (rules U).
@@ -149,6 +208,48 @@ impl fmt::Debug for Server {
 pub enum Address {
     /// Host and port.
     Tcp(String, u16),
+    /// Host and port, to speak TLS with.
+    Tls(String, u16, Box<Tls>),
     /// A socket's path.
     Unix(PathBuf),
+}
+
+/// How TLS is spoken with a server (U-7; redis-py's `ssl_…`).
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Tls {
+    /// What of the server's certificate is checked.
+    pub check: CertificateCheck,
+    /// `ssl_ca_certs`: a file of certificates to trust. With this or one of the next two the system's are not trusted.
+    pub ca_file: Option<Named<PathBuf>>,
+    /// `ssl_ca_path`: a directory of such files.
+    pub ca_folder: Option<Named<PathBuf>>,
+    /// `ssl_ca_data`: such certificates themselves.
+    pub ca_data: Option<Named<String>>,
+    /// `ssl_certfile`: the client's certificate and those between it and its authority.
+    pub certificate: Option<Named<PathBuf>>,
+    /// `ssl_keyfile`: the client's key; it can be in the certificate's file too.
+    pub key: Option<Named<PathBuf>>,
+    /// `ssl_min_version` is TLS 1.3; else 1.2 will do.
+    pub only_newest: bool,
+}
+
+/// What of a server's certificate is checked.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum CertificateCheck {
+    /// Who issued it, when it is valid, and whose it is.
+    #[default]
+    Full,
+    /// Not whose it is (`ssl_check_hostname` false).
+    NotName,
+    /// Nothing (`ssl_cert_reqs` none).
+    Nothing,
+}
+
+/// A setting and its JSON path, for errors that show only when it is used.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Named<T> {
+    /// The JSON path.
+    pub place: Arc<str>,
+    /// The setting.
+    pub value: T,
 }

@@ -6,10 +6,12 @@ use std::time::Duration;
 
 use serde_json::{Map, Value};
 
-use super::alias::{Address, Server};
+use super::alias::{Address, Resting, Server};
 use super::names::did_you_mean;
 use super::place::{Place, Report, Setting};
 use super::python::{float_of, int, int_of, is_true};
+use super::resting;
+use super::tls::Ssl;
 use super::url::{Target, Url};
 use crate::error::Result;
 
@@ -32,14 +34,14 @@ pub(super) const KNOWN: [&str; 43] = [
     "host",
     "port",
     "path",
-    // These change nothing here.
     "socket_keepalive",
     "socket_keepalive_options",
+    "health_check_interval",
+    // These change nothing here.
     "socket_type",
     "socket_read_size",
     "retry_on_timeout",
     "retry_on_error",
-    "health_check_interval",
     "protocol",
     "legacy_responses",
     "lib_name",
@@ -49,7 +51,7 @@ pub(super) const KNOWN: [&str; 43] = [
     "encoding",
     "encoding_errors",
     "decode_responses",
-    // These need TLS.
+    // These are about TLS.
     "ssl",
     "ssl_keyfile",
     "ssl_certfile",
@@ -107,16 +109,24 @@ pub(super) struct Wanted {
     pub client_name: Option<String>,
     /// Connections at the same time.
     pub max_connections: Option<usize>,
-    /// Whether the URL is of a socket, and whether it asks for TLS.
+    /// How connections that rest are kept.
+    pub resting: Resting,
+    /// Whether and how TLS is spoken.
+    pub ssl: Ssl,
+    /// Whether the URL is of a socket.
     pub is_socket: bool,
-    /// See above.
-    pub tls: bool,
     /// What of it larder does not have.
     pub lacking: Option<String>,
 }
 
 impl Wanted {
-    /// Takes over keyword arguments. The kind of URL (`is_socket`, `tls`) must be known.
+    /// What is wanted of a server before anything was read but its URL's kind.
+    pub fn of(url: &Url) -> Self {
+        let is_socket = matches!(url.target, Target::Unix { .. });
+        Self { is_socket, ssl: Ssl::new(url.tls), ..Self::default() }
+    }
+
+    /// Takes over keyword arguments. The kind of URL must be known.
     pub fn take_arguments(&mut self, arguments: &Map<String, Value>, place: &Place, report: &mut Report) -> Result<()> {
         for (name, value) in arguments {
             self.take(name, &Setting { place: place.at(name), value, secret: false }, report)?;
@@ -177,27 +187,16 @@ impl Wanted {
                 return Err(setting.must_be("2 or 3", report));
             }
             "encoding" | "decode_responses" => self.take_decoding(name, setting),
-            _ => self.take_without_effect(name, setting)?,
+            "socket_keepalive" | "socket_keepalive_options" | "health_check_interval" => {
+                resting::take(&mut self.resting, name, setting, report)?;
+            }
+            _ if name.starts_with("ssl") && KNOWN.contains(&name) => {
+                let lacking = self.ssl.take(name, setting, report)?;
+                self.lacking = self.lacking.take().or(lacking);
+            }
+            _ => without_effect(name, &setting.place)?,
         }
         Ok(())
-    }
-
-    /// Names that change nothing here, and names that are wrong.
-    fn take_without_effect(&self, name: &str, setting: &Setting<'_>) -> Result<()> {
-        let place = &setting.place;
-        match name {
-            "host" | "port" => Err(place.error("has no meaning with a unix:// address")),
-            "path" => Err(place.error("has a meaning only with a unix:// address")),
-            _ if name.starts_with("ssl") && KNOWN.contains(&name) && !self.tls && is_true(setting.value) => {
-                Err(place.error("has a meaning only with a rediss:// address"))
-            }
-            _ if KNOWN.contains(&name) => Ok(()),
-            _ if OBJECTS.contains(&name) => {
-                Err(place.error("must be a Python object, which JSON cannot hold; leave it out"))
-            }
-            // Python raises a TypeError at the first connection.
-            _ => Err(place.error(format_args!("redis-py has no such option{}", did_you_mean(name, &KNOWN)))),
-        }
     }
 
     /// Other encodings change keys; answers that are texts already cannot be unpickled.
@@ -215,8 +214,9 @@ impl Wanted {
     }
 
     /// The server.
-    pub fn server(&self, place: &Place) -> Result<Server> {
+    pub fn server(&self, place: &Place, report: &mut Report) -> Result<Server> {
         let database = self.database.unwrap_or(0);
+        let tls = self.ssl.settings(self.is_socket, report)?;
         let (address, shown) = if self.is_socket {
             let path = self.path.as_ref().filter(|path| !path.contains('\0'));
             let path = path.ok_or_else(|| place.error("names no socket; it must look like unix:///run/redis.sock"))?;
@@ -225,8 +225,15 @@ impl Wanted {
             let host = self.host.clone().unwrap_or_else(|| "localhost".to_owned()); // U-2
             let port = self.port.unwrap_or(6379);
             let brackets = if host.contains(':') { ("[", "]") } else { ("", "") };
-            let shown = format!("redis://{}{host}{}:{port}/{database}", brackets.0, brackets.1);
-            (Address::Tcp(host, port), shown)
+            let scheme = if tls.is_some() { "rediss" } else { "redis" };
+            let shown = format!("{scheme}://{}{host}{}:{port}/{database}", brackets.0, brackets.1);
+            (
+                match tls {
+                    Some(tls) => Address::Tls(host, port, Box::new(tls)),
+                    None => Address::Tcp(host, port),
+                },
+                shown,
+            )
         };
         Ok(Server {
             address,
@@ -241,6 +248,20 @@ impl Wanted {
     /// Connections at the same time.
     pub fn connections(&self) -> usize {
         self.max_connections.unwrap_or(CONNECTIONS)
+    }
+}
+
+/// Names that change nothing here, and names that are wrong.
+fn without_effect(name: &str, place: &Place) -> Result<()> {
+    match name {
+        "host" | "port" => Err(place.error("has no meaning with a unix:// address")),
+        "path" => Err(place.error("has a meaning only with a unix:// address")),
+        _ if KNOWN.contains(&name) => Ok(()),
+        _ if OBJECTS.contains(&name) => {
+            Err(place.error("must be a Python object, which JSON cannot hold; leave it out"))
+        }
+        // Python raises a TypeError at the first connection.
+        _ => Err(place.error(format_args!("redis-py has no such option{}", did_you_mean(name, &KNOWN)))),
     }
 }
 

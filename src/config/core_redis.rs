@@ -2,6 +2,7 @@
 
 use super::alias::Flavor;
 use super::class::Classes;
+use super::connection::Wanted;
 use super::entry::{Built, Entry};
 use super::own::Own;
 use super::place::Report;
@@ -42,8 +43,12 @@ const PARSERS: Classes = Classes {
 
 /// Reads what is this backend's own.
 pub(super) fn read(entry: &Entry<'_>, own: &Own, report: &mut Report) -> Result<Built> {
-    let (first, others) = servers::read(entry.top("LOCATION"), &entry.place.at("LOCATION"), &[';', ','], report)?;
-    let mut wanted = servers::wanted(&first);
+    let servers = servers::read(entry.top("LOCATION"), &entry.place.at("LOCATION"), &[';', ','], report)?;
+    let mut options = |wanted: &mut Wanted, report: &mut Report| take_options(wanted, entry, report);
+    servers::build(Flavor::Core, servers, &mut options, own, false, report)
+}
+
+fn take_options(wanted: &mut Wanted, entry: &Entry<'_>, report: &mut Report) -> Result<()> {
     for (name, setting) in entry.options() {
         let classes = match name {
             "serializer" => &SERIALIZERS,
@@ -60,8 +65,8 @@ pub(super) fn read(entry: &Entry<'_>, own: &Own, report: &mut Report) -> Result<
         };
         if is_true(setting.value) {
             let lacking = classes.lacking(&setting, report)?;
-            wanted.lacking = wanted.lacking.or(lacking);
+            wanted.lacking = wanted.lacking.take().or(lacking);
         }
     }
-    servers::build(Flavor::Core, first, &others, wanted, own, false, report)
+    Ok(())
 }

@@ -4,7 +4,7 @@ use serde_json::{Map, Value};
 
 use super::alias::{Family, Flavor};
 use super::class::Classes;
-use super::connection::{Wanted, seconds, secret};
+use super::connection::{self, Wanted, seconds, secret};
 use super::entry::{Built, Entry};
 use super::names::did_you_mean;
 use super::own::Own;
@@ -101,30 +101,34 @@ const REDIS_CLIENTS: Classes = Classes {
 
 /// Reads what is this backend's own. `siblings` is what stands beside CACHES.
 pub(super) fn read(entry: &Entry<'_>, own: &Own, siblings: &Map<String, Value>, report: &mut Report) -> Result<Built> {
-    let (first, others) = servers::read(entry.top("LOCATION"), &entry.place.at("LOCATION"), &[','], report)?; // DR-1
+    let servers = servers::read(entry.top("LOCATION"), &entry.place.at("LOCATION"), &[','], report)?; // DR-1
     warn_of_unknown_names(entry, report);
     let lacking = lacking_class(entry, siblings, report)?;
     let ignore_exceptions = ignore_exceptions(entry, siblings, report);
     let protocol = protocol(entry, report)?;
-    let mut wanted = servers::wanted(&first);
-    take_options(&mut wanted, entry, report)?;
     if let Some(reason) = lacking {
         // The URL may then have options that DefaultClient's have not (DR-31).
+        let mut wanted = Wanted::of(&servers.0.url);
+        take_options(&mut wanted, entry, report)?;
         return Ok(Built {
             family: Family::NotBuiltIn { reason },
             timeout: wanted.timeout,
             protocol: DEFAULT_PROTOCOL,
         });
     }
-    if protocol < 2 {
-        let place = entry.place.at("OPTIONS").at("PICKLE_VERSION");
-        wanted.lacking.get_or_insert_with(|| {
-            format!(
-                "{place}: writing pickles of protocol {protocol} is not in this version of larder; 2 to 5 are, and -1"
-            )
-        });
-    }
-    let built = servers::build(Flavor::DjangoRedis, first, &others, wanted, own, ignore_exceptions, report)?;
+    let mut options = |wanted: &mut Wanted, report: &mut Report| {
+        take_options(wanted, entry, report)?;
+        if protocol < 2 {
+            let place = entry.place.at("OPTIONS").at("PICKLE_VERSION");
+            wanted.lacking.get_or_insert_with(|| {
+                format!(
+                    "{place}: writing pickles of protocol {protocol} is not in this version of larder; 2 to 5 are, and -1"
+                )
+            });
+        }
+        Ok(())
+    };
+    let built = servers::build(Flavor::DjangoRedis, servers, &mut options, own, ignore_exceptions, report)?;
     Ok(Built { protocol, ..built })
 }
 
@@ -208,7 +212,13 @@ fn warn_of_unknown_names(entry: &Entry<'_>, report: &mut Report) {
             "MAX_ENTRIES" | "CULL_FREQUENCY" => report.warn(&setting.place, "has no effect with this backend"), // P-12
             _ if KNOWN.contains(&name) => {}
             _ => {
-                let hint = did_you_mean(name, &KNOWN);
+                let of_redis_py = connection::KNOWN.contains(&name);
+                let same = KNOWN.iter().any(|known| known.eq_ignore_ascii_case(name));
+                let hint = if of_redis_py && !same {
+                    "; it belongs in OPTIONS.CONNECTION_POOL_KWARGS".to_owned()
+                } else {
+                    did_you_mean(name, &KNOWN).to_string()
+                };
                 report.warn(&setting.place, format_args!("is ignored, as in django-redis: unknown name{hint}"));
             }
         }

@@ -9,7 +9,7 @@ use serde_json::{Map, Value};
 use super::alias::{Alias, Culling, Family, Settings};
 use super::names::{did_you_mean, nearest};
 use super::own::Own;
-use super::place::{Place, Report, Setting};
+use super::place::{Place, Report, Setting, working_directory};
 use super::python::{int, text};
 use super::{core_redis, django_redis};
 use crate::error::Result;
@@ -333,14 +333,7 @@ fn file(entry: &Entry<'_>, report: &mut Report) -> Result<Built> {
     }
     let mut directory = PathBuf::new();
     if !location.starts_with('/') {
-        report.warn(
-            &place,
-            "is not absolute (caches.W003), so it means another directory in each working directory; it is taken \
-             from the one in which the configuration is read",
-        );
-        directory = std::env::current_dir().map_err(|error| {
-            place.error(format_args!("is not absolute, and there is no working directory: {error}"))
-        })?;
+        directory = working_directory(&place, " (caches.W003)", report)?;
     }
     directory.push(location);
     Ok(Built::plain(Family::File { directory: without_dots(&directory) }))

@@ -46,9 +46,10 @@
 //! | `MAX_VALUE_BYTES` | 512 MiB | the largest stored or shown value |
 //! | `MAX_VALUE_NODES` | 16,777,216 | the most parts of one value |
 //! | `MAX_VALUE_DEPTH` | 1000 | the deepest nesting of one value |
-//! | `MAX_CONNECTIONS` | `max_connections` where given, else 100 | blocking connections at the same time, on Redis |
+//! | `MAX_CONNECTIONS` | `max_connections` where given, else 100 | blocking connections at the same time, to each Redis server |
+//! | `BREAKER` | `{"FAILURES": 5, "PAUSE_MS": 500}` | after so many failures in a row calls to a Redis server fail at once for so long; `false`: never |
 //!
-//! All are whole numbers greater than 0; other names are errors.
+//! All but the last are whole numbers greater than 0, and so are the two in it; other names are errors.
 //!
 //! # Backends
 //!
@@ -57,20 +58,23 @@
 //! | `django.core.cache.backends.locmem.LocMemCache` | a name; aliases with the same one share their data | `MAX_ENTRIES`, `CULL_FREQUENCY` |
 //! | `django.core.cache.backends.filebased.FileBasedCache` | a directory; a relative one is taken from the working directory when the configuration is read, with a warning | `MAX_ENTRIES`, `CULL_FREQUENCY` |
 //! | `django.core.cache.backends.dummy.DummyCache` | ignored | none |
-//! | `django.core.cache.backends.redis.RedisCache` | a URL, or a list of one | redis-py's names, below; `serializer`, `pool_class`, `parser_class` with their defaults |
-//! | `django_redis.cache.RedisCache` | a URL, or a list of one | django-redis's names, below |
+//! | `django.core.cache.backends.redis.RedisCache` | a URL, or several: a list, or a text split at `;` and `,` | redis-py's names, below; `serializer`, `pool_class`, `parser_class` with their defaults |
+//! | `django_redis.cache.RedisCache` | a URL, or several: a list, or a text split at `,` | django-redis's names, below |
 //! | `….memcached.PyMemcacheCache`, `….memcached.PyLibMCCache`, `….db.DatabaseCache`, `django_valkey.cache.ValkeyCache`, `diskcache.DjangoCache` | | not in this version |
 //!
-//! Several servers, `rediss://` (TLS), Sentinel, other clients than DefaultClient, other serializers than pickle,
-//! compressors, and PICKLE_VERSION 0 and 1 are not in this version either.
+//! Sentinel, other clients than DefaultClient, other serializers than pickle, compressors, and PICKLE_VERSION 0 and 1 are
+//! not in this version either.
+//!
+//! Of several servers the first is written to, and the others are its replicas: each has its own address, user, password,
+//! database and TLS from its URL; the times and the limits are the first one's.
 //!
 //! # Redis URLs
 //!
-//! `redis://[user][:password]@host[:port][/database][?options]` and `unix://[user[:password]@]/path[?options]`, read as
-//! redis-py reads them: user and password percent-decoded, the host lower-cased, `localhost`, 6379 and 0 where nothing
-//! is said. The URL's parts beat OPTIONS, and `?db=` beats the path. A path that is no number is ignored with a warning.
-//! A `/`, `?`, `#` or `@` in a password must be percent-encoded; where it is not, redis-py goes to a wrong server, and
-//! this is an error.
+//! `redis://[user][:password]@host[:port][/database][?options]`, the same with `rediss://` (TLS), and
+//! `unix://[user[:password]@]/path[?options]`, read as redis-py reads them: user and password percent-decoded, the host
+//! lower-cased, `localhost`, 6379 and 0 where nothing is said. The URL's parts beat OPTIONS, and `?db=` beats the path. A
+//! path that is no number is ignored with a warning. A `/`, `?`, `#` or `@` in a password must be percent-encoded; where
+//! it is not, redis-py goes to a wrong server, and this is an error.
 //!
 //! # redis-py's names
 //!
@@ -85,12 +89,21 @@
 //! | `client_name` | for CLIENT SETNAME |
 //! | `max_connections` | blocking connections at the same time; 0 and `null` are 100 |
 //! | `host`, `port`, `path` | where the URL has none |
+//! | `socket_keepalive` | true where not given |
+//! | `socket_keepalive_options` | an object: `TCP_KEEPIDLE` (60), `TCP_KEEPINTVL` (10), `TCP_KEEPCNT` (3) by these names or their numbers on Linux (4, 5, 6) |
+//! | `health_check_interval` | seconds, 30 where not given: a connection of blocking calls that rested longer is asked (PING) before it is used; 0: never |
+//! | `ssl` | true in CONNECTION_POOL_KWARGS or OPTIONS is TLS, as `rediss://` is |
+//! | `ssl_cert_reqs` | `required`, or `optional`, which is the same for a client (U-7), or `none`; also 2, 1, 0 |
+//! | `ssl_check_hostname` | true where not given: whether the certificate must be for the host |
+//! | `ssl_ca_certs`, `ssl_ca_path`, `ssl_ca_data` | a file, a directory, a text of certificates (PEM) to trust instead of the system's |
+//! | `ssl_certfile`, `ssl_keyfile` | the client's own certificate and key (PEM); of all these a relative path is taken from the working directory when the configuration is read, with a warning |
+//! | `ssl_min_version` | 771 or `TLSv1_2` (also where it is not given), 772 or `TLSv1_3` |
 //!
-//! These are accepted and change nothing here: `socket_keepalive`, `socket_keepalive_options`, `socket_type`,
-//! `socket_read_size`, `retry_on_timeout`, `retry_on_error`, `health_check_interval`, `protocol`, `legacy_responses`,
-//! `lib_name`, `lib_version`, `driver_info`, `timeout`, `encoding_errors`; `encoding` and `decode_responses` with their
-//! defaults; `ssl` and `ssl_…` with `rediss://`. Names of Python objects (`retry`, `credential_provider`, …) and unknown
-//! names are errors, since Python raises one at the first connection.
+//! These are accepted and change nothing here: `socket_type`, `socket_read_size`, `retry_on_timeout`, `retry_on_error`,
+//! `protocol`, `legacy_responses`, `lib_name`, `lib_version`, `driver_info`, `timeout`, `encoding_errors`, `ssl_password`
+//! (but an encrypted key cannot be read); `encoding` and `decode_responses` with their defaults. `ssl_ciphers`, OCSP and
+//! verify flags are not in this version: where they are set the alias cannot be opened. Names of Python objects (`retry`,
+//! `credential_provider`, …) and unknown names are errors, since Python raises one at the first connection.
 //!
 //! # django-redis's names
 //!
@@ -103,8 +116,9 @@
 //! | `CONNECTION_POOL_KWARGS` | none | redis-py's names, above |
 //! | `CLIENT_CLASS`, `SERIALIZER`, `COMPRESSOR`, `CONNECTION_FACTORY`, `CONNECTION_POOL_CLASS`, `REDIS_CLIENT_CLASS` | django-redis's own | as said above |
 //!
-//! `REPLICA_READ_ONLY`, `PARSER_CLASS`, `REDIS_CLIENT_KWARGS`, `SENTINELS`, `SENTINEL_KWARGS` and `CLOSE_CONNECTION` are
-//! accepted and change nothing. Other names are ignored, as in django-redis, with a warning.
+//! `REPLICA_READ_ONLY` (there is no failover of writes), `PARSER_CLASS`, `REDIS_CLIENT_KWARGS`, `SENTINELS`,
+//! `SENTINEL_KWARGS` and `CLOSE_CONNECTION` are accepted and change nothing. Other names are ignored, as in django-redis,
+//! with a warning.
 
 mod alias;
 mod class;
@@ -117,10 +131,15 @@ mod names;
 mod own;
 mod place;
 mod python;
+mod resting;
 mod servers;
+mod tls;
 mod url;
 
-pub use alias::{Address, Alias, Config, Culling, Family, Flavor, Redis, Server, Settings};
+pub use alias::{
+    Address, Alias, BreakerRule, CertificateCheck, Config, Culling, Family, Flavor, Keepalive, Named, Redis, Resting,
+    Server, Settings, Tls,
+};
 pub use document::LONGEST_DOCUMENT;
 pub use names::nearest;
 

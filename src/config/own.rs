@@ -2,8 +2,9 @@
 
 use std::time::Duration;
 
+use super::alias::BreakerRule;
 use super::entry::Entry;
-use super::names::did_you_mean;
+use super::names::nearest;
 use super::place::{Report, Setting};
 use super::python::int;
 use crate::error::Result;
@@ -12,10 +13,13 @@ use crate::value::Limits;
 /// Calls never take longer.
 const LONGEST_CALL: Duration = Duration::from_secs(365 * 24 * 3600);
 
-const KNOWN: [&str; 5] = ["TIMEOUT_MS", "MAX_VALUE_BYTES", "MAX_VALUE_NODES", "MAX_VALUE_DEPTH", "MAX_CONNECTIONS"];
+const KNOWN: [&str; 6] =
+    ["TIMEOUT_MS", "MAX_VALUE_BYTES", "MAX_VALUE_NODES", "MAX_VALUE_DEPTH", "MAX_CONNECTIONS", "BREAKER"];
+
+/// What `BREAKER` has in it.
+const BREAKER: [&str; 2] = ["FAILURES", "PAUSE_MS"];
 
 /// What `"LARDER"` says.
-#[derive(Default)]
 pub(super) struct Own {
     /// TIMEOUT_MS.
     pub timeout: Option<Duration>,
@@ -23,12 +27,19 @@ pub(super) struct Own {
     pub max_connections: Option<usize>,
     /// The MAX_VALUE_ settings.
     pub limits: Limits,
+    /// BREAKER.
+    pub breaker: Option<BreakerRule>,
 }
 
 impl Own {
     /// Reads the object, where there is one.
     pub fn read(entry: &Entry<'_>, is_remote: bool, report: &mut Report) -> Result<Self> {
-        let mut own = Self::default();
+        let mut own = Self {
+            timeout: None,
+            max_connections: None,
+            limits: Limits::default(),
+            breaker: Some(BreakerRule::default()),
+        };
         let Some(object) = entry.top("LARDER") else { return Ok(own) };
         for (name, value) in object.object(report)? {
             let setting = Setting { place: object.place.at(name), value, secret: false };
@@ -40,19 +51,48 @@ impl Own {
                 "MAX_VALUE_BYTES" => own.limits.bytes = size(&setting, report)?,
                 "MAX_VALUE_NODES" => own.limits.nodes = size(&setting, report)?,
                 "MAX_VALUE_DEPTH" => own.limits.depth = size(&setting, report)?,
-                "MAX_CONNECTIONS" => {
-                    own.max_connections = Some(size(&setting, report)?);
-                    if !is_remote {
-                        report.warn(&setting.place, "has no effect with this backend");
-                    }
-                }
+                "MAX_CONNECTIONS" => own.max_connections = Some(size(&setting, report)?),
+                "BREAKER" => own.breaker = breaker(&setting, report)?,
                 _ => {
-                    let hint = did_you_mean(name, &KNOWN);
+                    let hint = hint(name, &KNOWN);
                     return Err(setting.place.error(format_args!("larder has no such setting{hint}")));
                 }
             }
+            if !is_remote && matches!(name.as_str(), "MAX_CONNECTIONS" | "BREAKER") {
+                report.warn(&setting.place, "has no effect with this backend");
+            }
         }
         Ok(own)
+    }
+}
+
+/// A rule for the breakers of servers, or whether there are any.
+fn breaker(setting: &Setting<'_>, report: &Report) -> Result<Option<BreakerRule>> {
+    let mut rule = BreakerRule::default();
+    let Some(object) = setting.value.as_object() else {
+        let wanted = "true, false, or an object with FAILURES and PAUSE_MS";
+        let on = setting.value.as_bool().ok_or_else(|| setting.must_be(wanted, report))?;
+        return Ok(on.then_some(rule));
+    };
+    for (name, value) in object {
+        let inside = Setting { place: setting.place.at(name), value, secret: false };
+        match name.as_str() {
+            "FAILURES" => rule.failures = u32::try_from(positive(&inside, report)?).unwrap_or(u32::MAX),
+            "PAUSE_MS" => rule.pause = Duration::from_millis(positive(&inside, report)?).min(LONGEST_CALL),
+            _ => {
+                let hint = hint(name, &BREAKER);
+                return Err(inside.place.error(format_args!("a breaker has no such setting{hint}")));
+            }
+        }
+    }
+    Ok(Some(rule))
+}
+
+/// The known name that is near, else all of them.
+fn hint(name: &str, known: &[&str]) -> String {
+    match nearest(name, known.iter().copied()) {
+        Some(found) => format!("; did you mean {found}?"),
+        None => format!("; there are {}", known.join(", ")),
     }
 }
 

@@ -2,6 +2,7 @@
 
 use std::collections::HashSet;
 use std::fmt;
+use std::path::PathBuf;
 
 use serde_json::{Map, Value};
 
@@ -64,6 +65,19 @@ pub(super) fn quoted(text: &str) -> String {
     }
 }
 
+/// Where the path that stands at `place` begins, since it is not absolute. `rule` names Django's check of it.
+pub(super) fn working_directory(place: &Place, rule: &str, report: &mut Report) -> Result<PathBuf, Error> {
+    report.warn(
+        place,
+        format_args!(
+            "is not absolute{rule}, so it means another place in each working directory; it is taken from the one in \
+             which the configuration is read"
+        ),
+    );
+    std::env::current_dir()
+        .map_err(|error| place.error(format_args!("is not absolute, and there is no working directory: {error}")))
+}
+
 /// What is told about a document beside the aliases, and what must not be shown.
 #[derive(Default)]
 pub(super) struct Report {
@@ -81,6 +95,11 @@ impl Report {
         } else {
             self.left_out += 1;
         }
+    }
+
+    /// One that shows as little, for what is read once more.
+    pub fn again(&self) -> Self {
+        Self { hidden: self.hidden.clone(), ..Self::default() }
     }
 
     /// Never shows this text.

@@ -1,11 +1,11 @@
 //! LOCATION of the two Redis caches: one or more URLs.
 
-use super::alias::{Family, Flavor, Redis};
+use super::alias::{self, Address, Family, Flavor, Redis};
 use super::connection::Wanted;
 use super::entry::Built;
 use super::own::Own;
 use super::place::{Place, Report, Setting};
-use super::url::{self, Target, Url};
+use super::url::{self, Url};
 use crate::error::Result;
 
 /// A URL, and where it stands.
@@ -68,40 +68,51 @@ fn split(error: &crate::error::Error, index: usize, count: usize, place: &Place)
     ))
 }
 
-/// The Redis family, or what is lacking. `wanted` has what came before the URL.
+/// The Redis family, or what is lacking. `options` tells what is wanted of every server, before its URL.
 pub(super) fn build(
     flavor: Flavor,
-    server: Server,
-    others: &[Server],
-    mut wanted: Wanted,
+    (writer, replicas): (Server, Vec<Server>),
+    options: &mut dyn FnMut(&mut Wanted, &mut Report) -> Result<()>,
     own: &Own,
     ignore_exceptions: bool,
     report: &mut Report,
 ) -> Result<Built> {
-    let tls = server.url.tls || others.iter().any(|other| other.url.tls);
-    wanted.take_url(server.url, &server.place, report)?;
-    let reached = wanted.server(&server.place)?;
-    let place = &server.place;
-    if !others.is_empty() {
-        wanted.lacking.get_or_insert_with(|| format!("{place}: several servers are not in this version of larder"));
-    } else if tls {
-        wanted.lacking.get_or_insert_with(|| format!("{place}: TLS (rediss://) is not in this version of larder"));
+    let place = writer.place.clone();
+    let mut wanted = Wanted::of(&writer.url);
+    options(&mut wanted, report)?;
+    wanted.take_url(writer.url, &place, report)?;
+    let server = wanted.server(&place, report)?;
+    let mut others = Vec::with_capacity(replicas.len());
+    for replica in replicas {
+        let mut also = Wanted::of(&replica.url);
+        options(&mut also, &mut report.again())?; // it has been warned of already
+        also.take_url(replica.url, &replica.place, report)?;
+        if (also.timeout, also.connect, also.connections()) != (wanted.timeout, wanted.connect, wanted.connections()) {
+            let why = "gives this server other times or limits than the first, whose count for all";
+            report.warn(&replica.place, why);
+        }
+        others.push(also.server(&replica.place, &mut report.again())?);
+        wanted.lacking = wanted.lacking.or(also.lacking);
     }
-    let timeout = wanted.timeout;
+    let speaks_tls = |server: &alias::Server| matches!(server.address, Address::Tls(..));
+    if cfg!(not(feature = "tls")) && (speaks_tls(&server) || others.iter().any(speaks_tls)) {
+        let reason = format!("{place}: TLS is not built in: larder was built without the feature \"tls\"");
+        wanted.lacking.get_or_insert(reason);
+    }
+    let (timeout, mut resting) = (wanted.timeout, wanted.resting.clone());
+    resting.unheard = resting.unheard.max(own.timeout.or(timeout).unwrap_or_default());
     let family = match wanted.lacking.take() {
         Some(reason) => Family::NotBuiltIn { reason },
         None => Family::Redis(Redis {
             flavor,
-            server: reached,
+            server,
+            replicas: others,
+            breaker: own.breaker,
+            resting,
             connect: wanted.connect,
             max_connections: own.max_connections.unwrap_or_else(|| wanted.connections()),
             ignore_exceptions,
         }),
     };
     Ok(Built { family, timeout, protocol: 5 })
-}
-
-/// What is wanted of a server before anything was read but its URL.
-pub(super) fn wanted(server: &Server) -> Wanted {
-    Wanted { is_socket: matches!(server.url.target, Target::Unix { .. }), tls: server.url.tls, ..Wanted::default() }
 }

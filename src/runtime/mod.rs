@@ -3,13 +3,15 @@
 
 mod callback;
 mod queue;
+mod table;
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 pub use self::callback::CallbackThread;
-pub use self::queue::{Event, Queue};
+pub use self::queue::{Event, Polled, Queue, Taken};
+pub use self::table::next_operation;
 use crate::backend::Spawner;
 use crate::error::{Error, Kind, Result};
 use crate::lock::{Condvar, Mutex};

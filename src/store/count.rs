@@ -3,7 +3,7 @@
 use num_bigint::BigInt;
 
 use super::{Call, Store, copied};
-use crate::backend::{Counted, IncrBy, When, Written};
+use crate::backend::{Backend, Counted, IncrBy, When, Written};
 use crate::codec::Input;
 use crate::error::{Error, Kind, Result};
 use crate::key::MadeKey;
@@ -16,11 +16,15 @@ const LONGEST_NUMBER: usize = 4096;
 impl Store {
     /// Adds to a number; `None` on a miss. Where Django adds in Python the number may be of any size, or a float.
     pub fn incr(&self, key: &str, delta: &Number, call: &Call<'_>) -> Result<Option<Number>> {
-        let (made, budget) = (self.make(key, call), self.budget(call).fixed());
+        self.incr_made(&self.make(key, call), delta, self.budget(call).fixed())
+    }
+
+    /// [`Store::incr`] of a made key.
+    pub(super) fn incr_made(&self, made: &MadeKey, delta: &Number, budget: Budget) -> Result<Option<Number>> {
         match self.habits.incr {
-            IncrBy::Server | IncrBy::ServerElseStore => self.incr_in_server(&made, delta, budget),
-            IncrBy::Update => self.incr_in_place(&made, delta),
-            IncrBy::GetThenSet => self.incr_by_set(&made, delta, self.alias.ttl, budget), // O-3
+            IncrBy::Server | IncrBy::ServerElseStore => self.incr_in_server(made, delta, budget),
+            IncrBy::Update => self.incr_in_place(made, delta),
+            IncrBy::GetThenSet => self.incr_by_set(made, delta, self.alias.ttl, budget), // O-3
         }
     }
 
@@ -30,13 +34,13 @@ impl Store {
         let (next, version) = self.next_version(delta, call).map_err(|error| self.named("incr_version", error))?;
         let budget = self.budget(call).fixed();
         let old = self.make(key, call);
-        let Some(stored) = self.checked("incr_version", self.backend.get(&old, budget))? else { return Ok(None) };
+        let Some(stored) = self.checked("incr_version", self.latest().get(&old, budget))? else { return Ok(None) };
         if self.habits.none_has_no_version && self.value(stored.clone()).is_none() {
             return Ok(None); // DR-22
         }
         let ttl = if self.habits.incr_version_keeps_ttl {
             // DR-22, in milliseconds: whole seconds would lose a value in its last second
-            match self.checked("incr_version", self.backend.ttl(&old, budget))? {
+            match self.checked("incr_version", self.latest().ttl(&old, budget))? {
                 Some(ttl) => ttl,
                 None => return Ok(None),
             }
@@ -53,7 +57,12 @@ impl Store {
         Ok(Some(next))
     }
 
-    fn next_version(&self, delta: i64, call: &Call<'_>) -> Result<(i64, String)> {
+    /// Where what is read is what will be changed (DR-20, DR-22).
+    fn latest(&self) -> &dyn Backend {
+        self.backend.latest().unwrap_or(&*self.backend)
+    }
+
+    pub(super) fn next_version(&self, delta: i64, call: &Call<'_>) -> Result<(i64, String)> {
         if call.final_key {
             return Err(Error::new(Kind::Invalid, "a final key has no version"));
         }
@@ -77,12 +86,12 @@ impl Store {
             Counted::Now(number) => Ok(Some(Number::Int(BigInt::from(number)))),
             Counted::Missing => Ok(None),
             Counted::ByStore if self.habits.incr == IncrBy::Server => {
-                if !self.checked("incr", self.backend.has(key, budget))? {
+                if !self.checked("incr", self.latest().has(key, budget))? {
                     return Ok(None); // O-2 comes before O-7
                 }
                 Err(self.named("incr", Error::new(Kind::Type, "the server adds only whole numbers of at most 64 bits")))
             }
-            Counted::ByStore => match self.checked("incr", self.backend.ttl(key, budget))? {
+            Counted::ByStore => match self.checked("incr", self.latest().ttl(key, budget))? {
                 Some(ttl) => self.incr_by_set(key, delta, ttl, budget), // DR-20
                 None => Ok(None),
             },
@@ -102,7 +111,7 @@ impl Store {
     }
 
     fn incr_by_set(&self, key: &MadeKey, delta: &Number, ttl: Ttl, budget: Budget) -> Result<Option<Number>> {
-        let Some(stored) = self.checked("incr", self.backend.get(key, budget))? else { return Ok(None) };
+        let Some(stored) = self.checked("incr", self.latest().get(key, budget))? else { return Ok(None) };
         let sum = self.add(&stored, delta).map_err(|error| self.named("incr", error))?;
         let bytes = self.encode("incr", Input::Number(&sum))?;
         let written = self.checked("incr", self.backend.set(key, &bytes, ttl, When::Always, budget))?;

@@ -15,6 +15,7 @@ impl Store {
             return Ok(Vec::new()); // O-6
         }
         let stored = self.checked("get_many", self.backend.get_many(&made, self.budget(call)))?;
+        self.count_reads(&stored);
         stored.into_iter().map(|stored| stored.map(|stored| self.fetched("get_many", stored)).transpose()).collect()
     }
 

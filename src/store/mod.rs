@@ -2,16 +2,20 @@
 
 mod count;
 mod many;
+mod operation;
+mod spare;
+mod stats;
 mod value;
 
 use std::sync::Arc;
 
 use bytes::Bytes;
 
-pub use self::value::{Shown, Value};
-use crate::backend::{
-    Backend, Capability, Habits, Page, Reply, Request, Spawner, Ticket, Touched, When, Written, dummy,
-};
+pub use self::operation::{Asked, Operation, Outcome, Prepared};
+use self::stats::Counters;
+pub use self::stats::Stats;
+pub use self::value::{Facts, Shown, Value};
+use crate::backend::{Backend, Capability, Habits, Health, Page, Spawner, Touched, When, Written, dummy};
 use crate::codec::{Codec, Glance, Input};
 use crate::config::{Alias, Family};
 use crate::error::{Error, Kind, Result};
@@ -50,8 +54,11 @@ pub struct Store {
     backend: Arc<dyn Backend>,
     habits: Habits,
     codec: Codec,
+    /// Shared with the values that it hands out.
+    facts: Arc<Facts>,
     log: Arc<dyn Log>,
     ignores_failures: bool,
+    counters: Counters,
 }
 
 /// What keys a clear removes.
@@ -73,7 +80,18 @@ impl Store {
         };
         let codec = Codec { protocol: alias.protocol, raw_integers, limits: alias.settings.limits };
         let head = alias.keys.head(None);
-        Ok(Self { habits: backend.habits(), alias, head, backend, codec, log: around.log, ignores_failures })
+        let facts = Arc::new(Facts { codec, alias: alias.name.clone() });
+        Ok(Self {
+            habits: backend.habits(),
+            alias,
+            head,
+            backend,
+            codec,
+            facts,
+            log: around.log,
+            ignores_failures,
+            counters: Counters::default(),
+        })
     }
 
     /// The alias's name.
@@ -90,6 +108,7 @@ impl Store {
     /// The value of a key; `None` on a miss.
     pub fn get(&self, key: &str, call: &Call<'_>) -> Result<Option<Value>> {
         let stored = self.checked("get", self.backend.get(&self.make(key, call), self.budget(call)))?;
+        self.count_read(stored.is_some());
         stored.map(|stored| self.fetched("get", stored)).transpose()
     }
 
@@ -104,6 +123,7 @@ impl Store {
             _ => other = Some(copied(stored)),
         });
         let found = self.checked("get", found)?;
+        self.count_read(found);
         if let Some(stored) = other {
             let value = self.fetched("get", stored.map_err(|error| self.named("get", error))?)?;
             take(value.text_or_bytes().map_err(|error| self.named("get", error))?);
@@ -121,19 +141,19 @@ impl Store {
     /// Gives a key another time to live (Django's `touch`).
     pub fn touch(&self, key: &str, ttl: TtlChoice, call: &Call<'_>) -> Result<Touched> {
         let touched = self.backend.touch(&self.make(key, call), ttl.or(self.alias.ttl), self.budget(call));
-        touched.map_err(|error| self.named("expire", error)) // DR-16: never ignored
+        self.told("expire", touched) // DR-16: never ignored
     }
 
     /// Removes a key's expiry.
     pub fn persist(&self, key: &str, call: &Call<'_>) -> Result<Touched> {
         let touched = self.backend.persist(&self.make(key, call), self.budget(call));
-        touched.map_err(|error| self.named("persist", error)) // DR-16: never ignored
+        self.told("persist", touched) // DR-16: never ignored
     }
 
     /// What is left of a key's time to live; `None` on a miss.
     pub fn ttl(&self, key: &str, call: &Call<'_>) -> Result<Option<Ttl>> {
         let left = self.backend.ttl(&self.make(key, call), self.budget(call));
-        left.map_err(|error| self.named("ttl", error)) // DR-16: never ignored
+        self.told("ttl", left) // DR-16: never ignored
     }
 
     /// Removes a key; whether there was one.
@@ -149,11 +169,7 @@ impl Store {
     /// One page of the user keys that match a glob pattern, from `at` (0 at the beginning). With final keys the
     /// pattern is used and keys are told as the server has them.
     pub fn keys(&self, pattern: &str, at: u64, call: &Call<'_>) -> Result<Page> {
-        let made = if call.final_key {
-            pattern.as_bytes().to_vec()
-        } else {
-            self.alias.keys.pattern(pattern, call.version) // DR-26
-        };
+        let made = self.made_pattern(pattern, call);
         let mut page = self.checked("keys", self.backend.scan(&made, at, self.budget(call)))?;
         if !call.final_key {
             let rules = &self.alias.keys;
@@ -164,26 +180,36 @@ impl Store {
 
     /// Removes the keys of a scope.
     pub fn clear(&self, scope: Scope, call: &Call<'_>) -> Result<()> {
-        let prefix = self.alias.keys.head(call.version);
-        let prefix = match scope {
-            Scope::Everything => None,
+        let prefix = self.prefix_to_clear(scope, call)?;
+        self.checked("clear", self.backend.clear(prefix.as_deref(), self.budget(call)))
+    }
+
+    fn made_pattern(&self, pattern: &str, call: &Call<'_>) -> Vec<u8> {
+        if call.final_key {
+            return pattern.as_bytes().to_vec();
+        }
+        self.alias.keys.pattern(pattern, call.version) // DR-26
+    }
+
+    fn prefix_to_clear(&self, scope: Scope, call: &Call<'_>) -> Result<Option<Vec<u8>>> {
+        match scope {
+            Scope::Everything => Ok(None),
             Scope::Prefix if self.alias.keys.function == KeyFunction::AsIs => {
                 let reason = "keys that are used as they are have no prefix; clear everything, or delete keys by name";
-                return Err(self.named("clear", Error::new(Kind::Unsupported, reason)));
+                Err(self.named("clear", Error::new(Kind::Unsupported, reason)))
             }
-            Scope::Prefix => Some(prefix.as_slice()),
-        };
-        self.checked("clear", self.backend.clear(prefix, self.budget(call)))
+            Scope::Prefix => Ok(Some(self.alias.keys.head(call.version))),
+        }
     }
 
     /// Removes expired entries and what crashed writers left behind; how many.
     pub fn purge_expired(&self, call: &Call<'_>) -> Result<u64> {
-        self.backend.purge_expired(self.budget(call)).map_err(|error| self.named("purge_expired", error))
+        self.told("purge_expired", self.backend.purge_expired(self.budget(call)))
     }
 
     /// Whether the backend can be used now.
     pub fn ping(&self, call: &Call<'_>) -> Result<()> {
-        self.backend.ping(self.budget(call)).map_err(|error| self.named("ping", error))
+        self.told("ping", self.backend.ping(self.budget(call)))
     }
 
     /// What Django would warn about a key on this backend (K-5, K-6, K-9).
@@ -193,51 +219,6 @@ impl Store {
         }
         let made = self.make(key, call);
         key_warnings(&String::from_utf8_lossy(made.as_bytes()))
-    }
-
-    /// Begins a get; [`Store::answer_get`] reads its answer.
-    pub fn start_get(&self, key: &str, call: &Call<'_>, ticket: Ticket) {
-        self.backend.start(Request::Get(&self.make(key, call)), self.budget(call), ticket);
-    }
-
-    /// A value as [`Store::start_set`] takes it.
-    pub fn encode_set(&self, value: Input<'_>) -> Result<Bytes> {
-        self.encode("set", value)
-    }
-
-    /// Begins a set of an encoded value; [`Store::answer_set`] reads its answer.
-    pub fn start_set(&self, key: &str, value: &[u8], ttl: TtlChoice, when: When, call: &Call<'_>, ticket: Ticket) {
-        let (key, ttl) = (&self.make(key, call), ttl.or(self.alias.ttl));
-        self.backend.start(Request::Set { key, value, ttl, when }, self.budget(call), ticket);
-    }
-
-    /// Begins a touch; [`Store::answer_touch`] reads its answer.
-    pub fn start_touch(&self, key: &str, ttl: TtlChoice, call: &Call<'_>, ticket: Ticket) {
-        self.backend.start(Request::Touch(&self.make(key, call), ttl.or(self.alias.ttl)), self.budget(call), ticket);
-    }
-
-    /// The outcome of [`Store::start_get`].
-    pub fn answer_get(&self, answer: Result<Reply>) -> Result<Option<Value>> {
-        match self.checked("get", answer)? {
-            Reply::Value(stored) => stored.map(|stored| self.fetched("get", stored)).transpose(),
-            other => Err(self.unexpected("get", &other)),
-        }
-    }
-
-    /// The outcome of [`Store::start_set`].
-    pub fn answer_set(&self, answer: Result<Reply>) -> Result<Written> {
-        match self.checked("set", answer)? {
-            Reply::Written(written) => Ok(written),
-            other => Err(self.unexpected("set", &other)),
-        }
-    }
-
-    /// The outcome of [`Store::start_touch`].
-    pub fn answer_touch(&self, answer: Result<Reply>) -> Result<Touched> {
-        match answer.map_err(|error| self.named("expire", error))? {
-            Reply::Touched(touched) => Ok(touched),
-            other => Err(self.unexpected("expire", &other)),
-        }
     }
 
     /// Whether a value with this time to live is dead at once, as this store's backend counts (T).
@@ -251,6 +232,12 @@ impl Store {
         Ok(self.value(self.encode("incr", Input::Number(number))?))
     }
 
+    /// A key of a listing, as a value.
+    pub fn value_of_key(&self, key: &[u8]) -> Result<Value> {
+        let input = std::str::from_utf8(key).map_or(Input::Bytes(key), Input::Text);
+        Ok(self.value(self.encode("keys", input)?))
+    }
+
     #[inline]
     fn make(&self, key: &str, call: &Call<'_>) -> MadeKey {
         match call.version {
@@ -260,23 +247,49 @@ impl Store {
         }
     }
 
+    /// What this store has seen.
+    pub fn stats(&self) -> Stats {
+        self.counters.sum()
+    }
+
+    /// How the servers of this store are; empty where there are none.
+    pub fn health(&self) -> Vec<Health> {
+        self.backend.health()
+    }
+
+    #[inline]
+    fn count_read(&self, found: bool) {
+        self.counters.read(u64::from(found), u64::from(!found));
+    }
+
+    fn count_reads<T>(&self, values: &[Option<T>]) {
+        let found = values.iter().flatten().count() as u64;
+        self.counters.read(found, values.len() as u64 - found);
+    }
+
     /// The time that a call may take.
     pub fn budget(&self, call: &Call<'_>) -> Budget {
         call.budget.unwrap_or_else(|| Budget::new(self.alias.settings.budget))
     }
 
     fn value(&self, stored: Bytes) -> Value {
-        Value::new(stored, self.codec, self.alias.name.clone())
+        Value::new(stored, self.facts.clone())
     }
 
     /// A value from the backend: not larger than the alias's limit.
     fn fetched(&self, operation: &'static str, stored: Bytes) -> Result<Value> {
-        let limit = self.codec.limits.bytes;
-        if stored.len() > limit {
-            let reason = format!("the stored value has {} bytes; MAX_VALUE_BYTES is {limit}", stored.len());
-            return Err(self.named(operation, Error::new(Kind::TooBig, reason)));
-        }
+        self.check_size(operation, stored.len())?;
         Ok(self.value(stored))
+    }
+
+    #[inline]
+    fn check_size(&self, operation: &'static str, size: usize) -> Result<()> {
+        let limit = self.codec.limits.bytes;
+        if size <= limit {
+            return Ok(());
+        }
+        let reason = format!("the stored value has {size} bytes; MAX_VALUE_BYTES is {limit}");
+        Err(self.named(operation, Error::new(Kind::TooBig, reason)))
     }
 
     fn encode(&self, operation: &'static str, value: Input<'_>) -> Result<Bytes> {
@@ -287,29 +300,31 @@ impl Store {
         error.during(operation).on_alias(&self.alias.name)
     }
 
-    fn unexpected(&self, operation: &'static str, reply: &Reply) -> Error {
-        let name = match reply {
-            Reply::Value(_) => "a get",
-            Reply::Written(_) => "a set",
-            Reply::Touched(_) => "a touch",
-        };
-        self.named(operation, Error::new(Kind::Panic, format!("the backend answered as to {name}")))
+    /// Names the operation and the alias in a backend's failure, and counts it.
+    fn told<T>(&self, operation: &'static str, result: Result<T>) -> Result<T> {
+        result.map_err(|error| self.failed(operation, error, false))
     }
 
-    /// Names the operation and the alias in a backend's failure, and marks it as hidden where IGNORE_EXCEPTIONS says
-    /// so: it still is a failure for the log.
+    /// As [`Store::told`], and marks it as hidden where IGNORE_EXCEPTIONS says so: it still is a failure for the log.
     fn checked<T>(&self, operation: &'static str, result: Result<T>) -> Result<T> {
         result.map_err(|error| {
             let hidden = self.ignores_failures // DR-15
                 && matches!(error.kind(), Kind::Connection | Kind::Timeout | Kind::Server | Kind::Type);
-            let error = self.named(operation, error);
-            if hidden {
-                self.log.record(Level::Warning, &format_args!("ignored by IGNORE_EXCEPTIONS: {error}"));
-                error.hidden()
-            } else {
-                error
-            }
+            self.failed(operation, error, hidden)
         })
+    }
+
+    fn failed(&self, operation: &'static str, error: Error, hidden: bool) -> Error {
+        if error.has_alias() {
+            return error; // a step of this operation has been looked at already
+        }
+        let error = self.named(operation, error);
+        self.counters.failed(&error, hidden);
+        if !hidden {
+            return error;
+        }
+        self.log.record(Level::Warning, &format_args!("ignored by IGNORE_EXCEPTIONS: {error}"));
+        error.hidden()
     }
 }
 
@@ -327,7 +342,7 @@ fn open_backend(alias: &Alias, around: &Surroundings) -> Result<Arc<dyn Backend>
             around.spawner.clone(),
         )),
         #[cfg(feature = "redis")]
-        Family::Redis(redis) => Arc::new(crate::backend::redis::Redis::open(redis.clone(), around.spawner.clone())),
+        Family::Redis(redis) => crate::backend::redis::open(redis.clone(), &around.spawner, &around.log),
         Family::NotBuiltIn { reason } => return Err(Error::new(Kind::Config, reason.clone())),
         #[allow(unreachable_patterns)]
         _ => return Err(Error::new(Kind::Config, "this backend is not built in: larder was compiled without it")),

@@ -5,6 +5,7 @@ use std::sync::{Arc, OnceLock};
 
 use bytes::Bytes;
 
+use super::spare;
 use crate::codec::{Codec, Glance, json};
 use crate::error::{Error, Kind, Result};
 use crate::value::{Number, Tree, ValueKind};
@@ -24,11 +25,30 @@ impl<T> Shown<T> {
     }
 }
 
+/// What the values of a store have in common.
+pub struct Facts {
+    /// How they are serialised.
+    pub codec: Codec,
+    /// The store's alias.
+    pub alias: Arc<str>,
+}
+
 /// A stored value. Accessors may be called from any thread at once; what they show lives as long as the value.
 pub struct Value {
-    stored: Bytes,
-    codec: Codec,
-    alias: Arc<str>,
+    stored: Stored,
+    facts: Arc<Facts>,
+    /// Most values are read in place: a value is small until it is decoded.
+    decoded: OnceLock<Box<Decoded>>,
+}
+
+enum Stored {
+    Shared(Bytes),
+    /// From [`spare`], and back there.
+    Small(Vec<u8>),
+}
+
+#[derive(Default)]
+struct Decoded {
     tree: OnceLock<Result<Tree>>,
     text: OnceLock<Result<Shown<String>>>,
     json: OnceLock<Result<Shown<String>>>,
@@ -36,13 +56,21 @@ pub struct Value {
 
 impl Value {
     /// A value over stored bytes.
-    pub fn new(stored: Bytes, codec: Codec, alias: Arc<str>) -> Self {
-        Self { stored, codec, alias, tree: OnceLock::new(), text: OnceLock::new(), json: OnceLock::new() }
+    pub fn new(stored: Bytes, facts: Arc<Facts>) -> Self {
+        Self { stored: Stored::Shared(stored), facts, decoded: OnceLock::new() }
+    }
+
+    /// A value over a copy of a few stored bytes.
+    pub(super) fn small(stored: &[u8], facts: Arc<Facts>) -> Self {
+        Self { stored: Stored::Small(spare::copy(stored)), facts, decoded: OnceLock::new() }
     }
 
     /// The serialised bytes as the backend has them.
     pub fn stored(&self) -> &[u8] {
-        &self.stored
+        match &self.stored {
+            Stored::Shared(bytes) => bytes,
+            Stored::Small(bytes) => bytes,
+        }
     }
 
     /// What the value is.
@@ -90,13 +118,14 @@ impl Value {
         if let Some(Glance::Text(text)) = self.glance() {
             return Ok(Shown::exactly(text));
         }
-        if let Some(made) = self.text.get() {
+        let decoded = self.decoded();
+        if let Some(made) = decoded.text.get() {
             return kept(made);
         }
         match self.tree()?.text() {
             Some((Cow::Borrowed(shown), loss)) => Ok(Shown { shown, lossy: loss.is_lossy() }),
             Some((Cow::Owned(shown), loss)) => {
-                kept(self.text.get_or_init(|| Ok(Shown { shown, lossy: loss.is_lossy() })))
+                kept(decoded.text.get_or_init(|| Ok(Shown { shown, lossy: loss.is_lossy() })))
             }
             None => Err(self.not("text")),
         }
@@ -104,8 +133,9 @@ impl Value {
 
     /// The value as JSON text, by the table in [`crate::codec::json`].
     pub fn json(&self) -> Result<Shown<&str>> {
-        kept(self.json.get_or_init(|| {
-            let (shown, loss) = json::write(self.tree()?, &self.codec.limits).map_err(|error| self.named(error))?;
+        kept(self.decoded().json.get_or_init(|| {
+            let (shown, loss) =
+                json::write(self.tree()?, &self.facts.codec.limits).map_err(|error| self.named(error))?;
             Ok(Shown { shown, lossy: loss.is_lossy() })
         }))
     }
@@ -120,16 +150,27 @@ impl Value {
     }
 
     fn glance(&self) -> Option<Glance<'_>> {
-        self.codec.glance(&self.stored)
+        self.facts.codec.glance(self.stored())
+    }
+
+    fn decoded(&self) -> &Decoded {
+        self.decoded.get_or_init(Box::default)
     }
 
     fn tree(&self) -> Result<&Tree> {
-        let tree = self.tree.get_or_init(|| self.codec.decode(&self.stored).map_err(|error| self.named(error)));
+        let decode = || {
+            let decoded = match &self.stored {
+                Stored::Shared(bytes) => self.facts.codec.decode(bytes),
+                Stored::Small(bytes) => self.facts.codec.decode(&Bytes::copy_from_slice(bytes)),
+            };
+            decoded.map_err(|error| self.named(error))
+        };
+        let tree = self.decoded().tree.get_or_init(decode);
         tree.as_ref().map_err(Clone::clone)
     }
 
     fn named(&self, error: Error) -> Error {
-        error.during("decode").on_alias(&self.alias)
+        error.during("decode").on_alias(&self.facts.alias)
     }
 
     /// The error of a value that is of another kind than `wanted`.
@@ -140,6 +181,14 @@ impl Value {
 
     fn not(&self, wanted: &str) -> Error {
         self.named(self.wrong_kind(wanted))
+    }
+}
+
+impl Drop for Value {
+    fn drop(&mut self) {
+        if let Stored::Small(bytes) = &mut self.stored {
+            spare::give(std::mem::take(bytes));
+        }
     }
 }
 

@@ -1,5 +1,6 @@
 //! One cache file that is open: its head, its bytes, its lock, and whether it still is what its name stands for.
 
+use std::cell::Cell;
 use std::os::fd::OwnedFd;
 use std::time::Duration;
 
@@ -14,7 +15,19 @@ use crate::timeout::Deadline;
 const FIRST_READ: usize = 16 << 10;
 
 /// An open cache file.
-pub struct Entry(OwnedFd);
+pub struct Entry {
+    file: OwnedFd,
+    locked: Cell<bool>,
+}
+
+impl Drop for Entry {
+    fn drop(&mut self) {
+        // Closing alone would leave the lock with a child that was forked meanwhile.
+        if self.locked.get() {
+            let _ = rustix::fs::flock(&self.file, FlockOperation::Unlock);
+        }
+    }
+}
 
 impl Entry {
     /// Opens a file for reading; `None` if there is none.
@@ -32,7 +45,7 @@ impl Entry {
         let flags = access | OFlags::CLOEXEC | OFlags::NONBLOCK | OFlags::NOCTTY;
         loop {
             match rustix::fs::open(path, flags, Mode::empty()) {
-                Ok(file) => return Ok(Some(Self(file))),
+                Ok(file) => return Ok(Some(Self { file, locked: Cell::new(false) })),
                 Err(Errno::NOENT) => return Ok(None),
                 Err(Errno::INTR) => {}
                 Err(error) => return Err(error),
@@ -45,7 +58,7 @@ impl Entry {
         let mut head = [0; MAX_HEADER];
         let mut length = 0;
         while let Some(rest) = head.get_mut(length..).filter(|rest| !rest.is_empty()) {
-            match rustix::io::pread(&self.0, rest, u64::try_from(length).unwrap_or(0)) {
+            match rustix::io::pread(&self.file, rest, u64::try_from(length).unwrap_or(0)) {
                 Ok(0) => break,
                 Ok(read) => length += read,
                 Err(Errno::INTR) => continue,
@@ -66,7 +79,7 @@ impl Entry {
 
     /// When the file was written, to compare with others.
     pub fn age(&self) -> (i64, i64) {
-        rustix::fs::fstat(&self.0)
+        rustix::fs::fstat(&self.file)
             .map_or((i64::MAX, 0), |stat| (stat.st_mtime, i64::try_from(stat.st_mtime_nsec).unwrap_or(0)))
     }
 
@@ -77,11 +90,11 @@ impl Entry {
         bytes.try_reserve_exact(FIRST_READ).map_err(|_| ReadError::Memory)?;
         while bytes.len() <= limit {
             let room = bytes.capacity() - bytes.len();
-            match rustix::io::read(&self.0, rustix::buffer::spare_capacity(&mut bytes)) {
+            match rustix::io::read(&self.file, rustix::buffer::spare_capacity(&mut bytes)) {
                 Ok(0) => return Ok((bytes, true)),
                 Ok(read) if read < room => return Ok((bytes, true)),
                 Ok(_) => {
-                    let size = rustix::fs::fstat(&self.0).map_err(ReadError::System)?.st_size;
+                    let size = rustix::fs::fstat(&self.file).map_err(ReadError::System)?.st_size;
                     let left = usize::try_from(size).unwrap_or(0).min(limit).saturating_sub(bytes.len());
                     bytes.try_reserve_exact(left.saturating_add(1).max(4096)).map_err(|_| ReadError::Memory)?;
                 }
@@ -94,7 +107,7 @@ impl Entry {
 
     /// Goes back to the beginning, to read again.
     pub fn rewind(&self) -> Result<(), Errno> {
-        rustix::fs::seek(&self.0, SeekFrom::Start(0)).map(drop)
+        rustix::fs::seek(&self.file, SeekFrom::Start(0)).map(drop)
     }
 
     /// Waits for the lock that Django's touch takes (FB-7). It is released when the entry is dropped.
@@ -102,8 +115,11 @@ impl Entry {
         let operation =
             if exclusive { FlockOperation::NonBlockingLockExclusive } else { FlockOperation::NonBlockingLockShared };
         loop {
-            match rustix::fs::flock(&self.0, operation) {
-                Ok(()) => return Ok(()),
+            match rustix::fs::flock(&self.file, operation) {
+                Ok(()) => {
+                    self.locked.set(true);
+                    return Ok(());
+                }
                 Err(Errno::INTR) => {}
                 Err(Errno::WOULDBLOCK) if deadline.left().is_none() => return Err(LockError::Late),
                 Err(Errno::WOULDBLOCK) => std::thread::sleep(Duration::from_millis(1)),
@@ -114,7 +130,9 @@ impl Entry {
 
     /// Takes the lock if it is free. Where a file system has no locks it counts as free.
     pub fn try_lock(&self) -> bool {
-        rustix::fs::flock(&self.0, FlockOperation::NonBlockingLockExclusive) != Err(Errno::WOULDBLOCK)
+        let outcome = rustix::fs::flock(&self.file, FlockOperation::NonBlockingLockExclusive);
+        self.locked.set(outcome.is_ok());
+        outcome != Err(Errno::WOULDBLOCK)
     }
 
     /// Whether the name still stands for this file, and not for one that has replaced it.
@@ -123,7 +141,7 @@ impl Entry {
             Err(Errno::NOENT) => return Ok(false),
             other => other?,
         };
-        let this = rustix::fs::fstat(&self.0)?;
+        let this = rustix::fs::fstat(&self.file)?;
         Ok((named.st_dev, named.st_ino) == (this.st_dev, this.st_ino))
     }
 }

@@ -22,7 +22,9 @@ use bytes::Bytes;
 
 use self::shelf::Shelf;
 use super::lane::Lane;
-use super::{Backend, Capability, Habits, IncrBy, Request, Spawner, Ticket, Touched, When, Written, perform};
+use super::{
+    Backend, Capability, Habits, IncrBy, Job, Keys, Order, Request, Spawner, Ticket, Touched, When, Written, perform,
+};
 use crate::config::Culling;
 use crate::error::{Error, Kind, Result};
 use crate::key::MadeKey;
@@ -106,52 +108,35 @@ impl Backend for File {
     }
 
     fn start(&self, request: Request<'_>, budget: Budget, ticket: Ticket) {
-        let order = match Order::copy(request) {
+        let order = match Order::copy(&request) {
             Ok(order) => order,
             Err(error) => return ticket.answer(Err(error)),
         };
-        let size = if let Request::Set { value, .. } = request { value.len() } else { 0 };
+        let size = request.value_bytes();
         let (file, budget) = (self.clone(), budget.fixed()); // waiting in the lane counts
         let job = move |may_run: Result<()>| {
-            let answer = may_run.and_then(|()| perform(&file, &order.request(), budget));
-            ticket.answer(answer);
+            let answer = may_run.and_then(|()| began_in_time(budget));
+            ticket.answer(answer.and_then(|()| perform(&file, &order.request(), budget)));
         };
         self.lane.push(size, Box::new(job));
     }
+
+    fn start_job(&self, _keys: Keys<'_>, budget: Budget, job: Job) {
+        let budget = budget.fixed();
+        self.lane.push(0, Box::new(move |may_run| job(may_run.and_then(|()| began_in_time(budget)))));
+    }
+}
+
+/// To be asked when an operation's turn comes: nothing of it has been done yet.
+fn began_in_time(budget: Budget) -> Result<()> {
+    if budget.start().left().is_some() {
+        return Ok(());
+    }
+    let reason = format!("the deadline of {} ms passed while waiting for its turn", budget.total().as_millis());
+    Err(Error::new(Kind::Timeout, reason))
 }
 
 fn no_keys(done: &str) -> Error {
     let reason = format!("the names of cache files are hashes of the keys, so keys cannot be {done}");
     Error::new(Kind::Unsupported, reason)
-}
-
-/// A request that owns what it needs, to outlive the call that made it.
-enum Order {
-    Get(MadeKey),
-    Set { key: MadeKey, value: Vec<u8>, ttl: Ttl, when: When },
-    Touch(MadeKey, Ttl),
-}
-
-impl Order {
-    fn copy(request: Request<'_>) -> Result<Self> {
-        Ok(match request {
-            Request::Get(key) => Self::Get(key.clone()),
-            Request::Touch(key, ttl) => Self::Touch(key.clone(), ttl),
-            Request::Set { key, value, ttl, when } => {
-                let mut copy = Vec::new();
-                let reserved = copy.try_reserve_exact(value.len());
-                reserved.map_err(|_| Error::new(Kind::Memory, "not enough memory for the value"))?;
-                copy.extend_from_slice(value);
-                Self::Set { key: key.clone(), value: copy, ttl, when }
-            }
-        })
-    }
-
-    fn request(&self) -> Request<'_> {
-        match self {
-            Self::Get(key) => Request::Get(key),
-            Self::Touch(key, ttl) => Request::Touch(key, *ttl),
-            Self::Set { key, value, ttl, when } => Request::Set { key, value, ttl: *ttl, when: *when },
-        }
-    }
 }

@@ -3,29 +3,33 @@
 //! A small exchange is one send and one receive. Whatever takes longer is waited for by poll with what is left of the
 //! call's deadline.
 
-use std::os::fd::OwnedFd;
+use std::io;
+use std::sync::Arc;
 use std::time::Duration;
 
-use rustix::buffer::spare_capacity;
 use rustix::event::PollFlags;
-use rustix::io::Errno;
-use rustix::net::{RecvFlags, SendFlags, recv, send, sockopt};
+use rustix::net::{RecvFlags, sockopt};
 
-use super::command::{Next, Reading};
+use super::command::{self, Next, Reading};
 use super::connect::{self, Resolver, wait};
+use super::counts::{Counts, Open};
 use super::fault::{late, lost, reason};
 use super::resp::{Decoder, Frame, SMALL_READS};
+use super::wire::Wire;
 use crate::config;
-use crate::error::{Error, Result};
+use crate::error::{Error, Kind, Result};
 use crate::sys;
 use crate::timeout::Deadline;
 
 /// A request buffer that grew beyond this is given back.
 const KEPT_BUFFER: usize = 64 << 10;
 
+/// Replies up to this size are taken by one receive where the ones before were as large.
+const MOST_AT_ONCE: usize = 128 << 10;
+
 /// A connection to a server that has been greeted.
 pub(super) struct Connection {
-    socket: OwnedFd,
+    wire: Wire,
     decoder: Decoder,
     /// The commands of this exchange.
     pub(super) out: Vec<u8>,
@@ -33,8 +37,12 @@ pub(super) struct Connection {
     patience: Duration,
     /// In which process it was made.
     generation: u32,
-    /// Whether a byte has come in this exchange.
-    heard: bool,
+    /// How many bytes have come in this exchange.
+    heard: usize,
+    /// What the decoder takes with one receive, and how many exchanges in succession wanted something else.
+    at_once: usize,
+    misfits: u32,
+    _open: Open,
 }
 
 /// How an exchange failed.
@@ -47,19 +55,36 @@ pub(super) struct Failure {
 
 impl Connection {
     /// Connects and greets.
-    pub(super) fn open(config: &config::Redis, resolver: &Resolver, deadline: &Deadline) -> Result<Self> {
-        let socket = connect::connect(&config.server, config.connect, resolver, deadline)?;
+    pub(super) fn open(
+        config: &config::Redis,
+        resolver: &Resolver,
+        counts: &Arc<Counts>,
+        deadline: &Deadline,
+    ) -> Result<Self> {
+        // All that connecting takes, the first commands included.
+        let limited = connect::at_most(deadline, config.connect);
+        let greeted = Self::greeted(config, resolver, counts, &limited).inspect_err(|_| counts.failed());
+        greeted.map_err(|error| match config.connect {
+            Some(limit) if error.kind() == Kind::Timeout && deadline.left().is_some() => slow(limit, &error),
+            _ => error,
+        })
+    }
+
+    fn greeted(config: &config::Redis, resolver: &Resolver, counts: &Arc<Counts>, deadline: &Deadline) -> Result<Self> {
+        let wire = connect::connect(&config.server, &config.resting, resolver, deadline)?;
         let mut fresh = Self {
-            socket,
+            wire,
             decoder: Decoder::new(SMALL_READS),
             out: Vec::new(),
             patience: Duration::ZERO,
             generation: sys::generation(),
-            heard: false,
+            heard: 0,
+            at_once: SMALL_READS,
+            misfits: 0,
+            _open: counts.opened(),
         };
-        let limited = connect::at_most(deadline, config.connect);
         if let Some(greeting) = connect::greet(&mut fresh.out, &config.server) {
-            fresh.exchange(greeting, &limited).map_err(|failure| failure.error)??;
+            fresh.exchange(greeting, deadline).map_err(|failure| failure.error)??;
             fresh.out = Vec::new(); // there was a password in it
         }
         Ok(fresh)
@@ -72,14 +97,19 @@ impl Connection {
 
     /// Whether the server still seems to be there: nothing has been received, not even an end.
     pub(super) fn is_quiet(&self) -> bool {
-        let mut probe = [0_u8; 1];
-        let flags = RecvFlags::PEEK | RecvFlags::DONTWAIT;
-        matches!(recv(&self.socket, &mut probe, flags), Err(Errno::AGAIN | Errno::INTR))
+        self.wire.is_quiet()
+    }
+
+    /// Whether the server answers a ping, with whatever it says to it.
+    pub(super) fn answers(&mut self, deadline: &Deadline) -> bool {
+        self.out.clear();
+        let reading = command::ping(&mut self.out);
+        self.exchange(reading, deadline).is_ok()
     }
 
     /// Whether another exchange may follow, after the last one ended well.
     pub(super) fn is_reusable(&self) -> bool {
-        self.decoder.is_empty()
+        self.decoder.is_empty() && self.wire.is_empty()
     }
 
     /// Sends what is in `out` and reads until the operation ends. After a failure the connection must be closed; an
@@ -90,7 +120,7 @@ impl Connection {
         deadline: &Deadline,
     ) -> std::result::Result<Result<R::Answer>, Failure> {
         let mut reading = reading;
-        self.heard = false;
+        self.heard = 0;
         self.send(deadline)?;
         loop {
             self.out.clear();
@@ -115,16 +145,41 @@ impl Connection {
         if self.out.capacity() > KEPT_BUFFER {
             self.out = Vec::new();
         }
+        let fits = self.heard <= self.at_once && (self.at_once == SMALL_READS || self.heard > self.at_once / 2);
+        if fits || (self.heard > MOST_AT_ONCE && self.at_once == SMALL_READS) {
+            self.misfits = 0;
+        } else {
+            self.adapt();
+        }
+    }
+
+    /// Values are mostly about as large as the last ones. Where those were large, one receive takes the next one, into
+    /// memory that becomes the value; where they were small, or huge, as the decoder does by itself.
+    fn adapt(&mut self) {
+        self.misfits += 1;
+        if self.misfits < 2 || !self.decoder.is_empty() {
+            return;
+        }
+        self.misfits = 0;
+        if (SMALL_READS + 1..=MOST_AT_ONCE).contains(&self.heard) {
+            self.at_once = self.heard + self.heard / 8;
+            self.decoder = Decoder::sharing(self.at_once);
+        } else {
+            self.at_once = SMALL_READS;
+            self.decoder = Decoder::new(SMALL_READS);
+        }
     }
 
     fn send(&mut self, deadline: &Deadline) -> std::result::Result<(), Failure> {
-        let mut rest = self.out.as_slice();
-        while !rest.is_empty() {
-            match send(&self.socket, rest, SendFlags::NOSIGNAL | SendFlags::DONTWAIT) {
-                Ok(sent) => rest = rest.get(sent..).unwrap_or_default(),
-                Err(Errno::INTR) => {}
-                Err(Errno::AGAIN) => self.wait(PollFlags::OUT, "sending", deadline)?,
-                Err(error) => return Err(self.broken(error)),
+        let mut sent = 0;
+        while let Some(rest) = self.out.get(sent..).filter(|rest| !rest.is_empty()) {
+            match self.wire.send(rest) {
+                Ok(count) => sent += count,
+                Err(error) => match error.kind() {
+                    io::ErrorKind::Interrupted => {}
+                    io::ErrorKind::WouldBlock => self.wait(PollFlags::OUT, "sending", deadline)?,
+                    _ => return Err(self.broken(&error)),
+                },
             }
         }
         Ok(())
@@ -150,14 +205,18 @@ impl Connection {
         }
         loop {
             let room = self.decoder.room().map_err(|error| Failure { error, dead: false })?;
-            match recv(&self.socket, spare_capacity(room), flags) {
-                Ok((0, _)) => return Err(self.ended("the server closed it")),
-                Ok(_) => {
-                    self.heard = true;
+            match self.wire.receive(room, flags) {
+                Ok(0) => return Err(self.ended("the server closed it")),
+                Ok(count) => {
+                    self.heard += count;
                     return Ok(());
                 }
-                Err(Errno::INTR | Errno::AGAIN) => self.wait(PollFlags::IN, "waiting for the reply", deadline)?,
-                Err(error) => return Err(self.broken(error)),
+                Err(error) => match error.kind() {
+                    io::ErrorKind::Interrupted | io::ErrorKind::WouldBlock => {
+                        self.wait(PollFlags::IN, "waiting for the reply", deadline)?;
+                    }
+                    _ => return Err(self.broken(&error)),
+                },
             }
             flags = RecvFlags::DONTWAIT;
         }
@@ -174,27 +233,37 @@ impl Connection {
         if patience < Duration::from_millis(1) {
             return Ok(RecvFlags::DONTWAIT);
         }
-        sockopt::set_socket_timeout(&self.socket, sockopt::Timeout::Recv, Some(patience))
-            .map_err(|error| self.broken(error))?;
+        let socket = self.wire.as_fd().map_err(|error| self.broken(&error))?;
+        sockopt::set_socket_timeout(socket, sockopt::Timeout::Recv, Some(patience))
+            .map_err(|error| self.broken(&error.into()))?;
         self.patience = patience;
         Ok(RecvFlags::empty())
     }
 
     fn wait(&self, events: PollFlags, doing: &str, deadline: &Deadline) -> std::result::Result<(), Failure> {
-        match wait(&self.socket, events, deadline) {
+        match self.wire.as_fd().and_then(|socket| wait(socket, events, deadline)) {
             Ok(true) => Ok(()),
             Ok(false) => Err(too_late(doing, deadline)),
             Err(error) => Err(Failure { error: lost(&reason(&error)), dead: false }),
         }
     }
 
-    fn broken(&self, error: Errno) -> Failure {
-        self.ended(&reason(&error.into()))
+    fn broken(&self, error: &io::Error) -> Failure {
+        self.ended(&reason(error))
     }
 
     fn ended(&self, why: &str) -> Failure {
-        Failure { error: lost(why), dead: !self.heard }
+        Failure { error: lost(why), dead: self.heard == 0 }
     }
+}
+
+/// Connecting took longer than it may.
+fn slow(limit: Duration, error: &Error) -> Error {
+    let doing = error.reason().split_once(" passed while ").map_or("connecting", |(_, doing)| doing);
+    let limit = limit.as_millis();
+    let reason =
+        format!("more than the {limit} ms that connecting may take (SOCKET_CONNECT_TIMEOUT) passed while {doing}");
+    Error::new(Kind::Timeout, reason)
 }
 
 fn too_late(doing: &str, deadline: &Deadline) -> Failure {

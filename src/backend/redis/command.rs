@@ -227,7 +227,7 @@ pub(super) enum Setting {
     /// SET.
     Plain,
     /// SET NX of a value that is to go again at once; the key is for the DEL that may follow (core redis: R-6).
-    ThenDelete(MadeKey),
+    ThenDelete(Box<MadeKey>),
     /// The DEL after it.
     Deleted,
     /// DEL in place of a set with a spent time to live: what a key that was not there means.
@@ -246,15 +246,36 @@ pub(super) fn set(
     when: When,
 ) -> Result<Setting> {
     let life = Life::of(flavor, ttl)?;
-    let name = key.as_bytes();
     if !matches!(life, Life::Spent(_)) {
-        write_set(out, name, value, when, &life);
+        write_set(out, key.as_bytes(), value, when, &life);
         return Ok(Setting::Plain);
     }
-    Ok(match (flavor, when) {
+    Ok(write_spent(out, flavor, key, value, when))
+}
+
+/// As [`set`], in one command whatever the time to live: nothing else can come in between. What a SET NX and a DEL
+/// behind it leave is what EXISTS alone leaves.
+pub(super) fn set_at_once(
+    out: &mut Vec<u8>,
+    flavor: Flavor,
+    key: &MadeKey,
+    value: &[u8],
+    ttl: Ttl,
+    when: When,
+) -> Result<Setting> {
+    if when == When::Missing && matches!(Life::of(flavor, ttl)?, Life::Spent(_)) {
+        command(out, &[b"EXISTS", key.as_bytes()]);
+        return Ok(Setting::Probed);
+    }
+    set(out, flavor, key, value, ttl, when)
+}
+
+fn write_spent(out: &mut Vec<u8>, flavor: Flavor, key: &MadeKey, value: &[u8], when: When) -> Setting {
+    let name = key.as_bytes();
+    match (flavor, when) {
         (Flavor::Core, When::Missing) => {
             write_set(out, name, value, when, &Life::Forever);
-            Setting::ThenDelete(key.clone())
+            Setting::ThenDelete(Box::new(key.clone()))
         }
         (Flavor::DjangoRedis, When::Missing) => {
             command(out, &[b"EXISTS", name]);
@@ -268,7 +289,7 @@ pub(super) fn set(
             command(out, &[b"DEL", name]);
             Setting::Instead(Written::NotStored)
         }
-    })
+    }
 }
 
 impl Reading for Setting {

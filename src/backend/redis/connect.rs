@@ -1,8 +1,8 @@
-//! From a configured server to a connected socket: addresses, connecting without waiting, and the first commands.
+//! From a configured server to a connected socket: addresses, connecting without waiting, TLS, and the first commands.
 
 use std::io;
 use std::net::{IpAddr, SocketAddr, ToSocketAddrs};
-use std::os::fd::{BorrowedFd, OwnedFd};
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
@@ -10,11 +10,14 @@ use std::time::Duration;
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::io::Errno;
 use rustix::net::{AddressFamily, SocketAddrUnix, SocketFlags, SocketType, socket_with, sockopt};
+use tokio::sync::Notify;
 
 use super::command::{Next, Reading};
 use super::fault::{answered, is_about_users, late, no_connection, reason, unexpected};
 use super::resp::{Frame, command};
-use crate::config::{Address, Server};
+use super::tls::{Setup, Tls};
+use super::wire::Wire;
+use crate::config::{Address, Resting, Server};
 use crate::error::{Error, Kind, Result};
 use crate::lock::{Condvar, Mutex};
 use crate::sys;
@@ -32,10 +35,21 @@ pub(super) struct Started {
     pub(super) connected: bool,
 }
 
-/// Finds a server's addresses. Names are looked up on a helper thread, one at a time for all callers, since the
-/// system's own look-up knows no deadline.
+/// Finds a server's addresses, and what TLS with it needs. Names are looked up on a helper thread, one at a time for all
+/// callers, since the system's own look-up knows no deadline.
 #[derive(Default)]
-pub(super) struct Resolver(Arc<(Mutex<Lookup>, Condvar)>);
+pub(super) struct Resolver {
+    shared: Arc<Lookups>,
+    tls: Setup,
+}
+
+/// The look-up of a name, and those who wait for it: threads and tasks.
+#[derive(Default)]
+struct Lookups {
+    state: Mutex<Lookup>,
+    finished: Condvar,
+    told: Notify,
+}
 
 #[derive(Default)]
 struct Lookup {
@@ -44,12 +58,25 @@ struct Lookup {
     found: Option<std::result::Result<Vec<SocketAddr>, Arc<str>>>,
 }
 
+const LOOKING_UP: &str = "looking the server's name up";
+
+impl Lookup {
+    /// What was found, once more than `before` look-ups have finished.
+    fn after(&self, before: u64) -> Option<Result<Vec<SocketAddr>>> {
+        (self.finished != before).then(|| match &self.found {
+            Some(Ok(addresses)) => Ok(addresses.clone()),
+            Some(Err(why)) => Err(Error::new(Kind::Connection, format!("cannot find the server's address: {why}"))),
+            None => Err(unexpected()),
+        })
+    }
+}
+
 impl Resolver {
     /// The places to try, at least one.
     pub(super) fn places(&self, address: &Address, deadline: &Deadline) -> Result<Vec<Place>> {
         match address {
             Address::Unix(path) => Ok(vec![Place::Unix(unix(path)?)]),
-            Address::Tcp(host, port) => {
+            Address::Tcp(host, port) | Address::Tls(host, port, _) => {
                 if let Some(ip) = literal(host) {
                     return Ok(vec![Place::Tcp(SocketAddr::new(ip, *port))]);
                 }
@@ -58,9 +85,60 @@ impl Resolver {
         }
     }
 
+    /// The beginning of a conversation in TLS with the server, if that is what it speaks. Reads certificates where
+    /// that was not done a moment ago.
+    pub(super) fn tls(&self, address: &Address) -> Result<Option<Box<Tls>>> {
+        match address {
+            Address::Tls(host, _, settings) => self.tls.begin(host, settings).map(Some),
+            Address::Tcp(..) | Address::Unix(_) => Ok(None),
+        }
+    }
+
+    /// TLS was not agreed on: the certificates are read anew the next time, since they may have been renewed.
+    pub(super) fn tls_failed(&self) {
+        self.tls.forget();
+    }
+
+    /// Whether certificates that are needed have been read.
+    pub(super) fn has_certificates(&self, address: &Address) -> bool {
+        match address {
+            Address::Unix(_) | Address::Tcp(..) => true,
+            Address::Tls(..) => self.tls.is_ready(),
+        }
+    }
+
+    /// As [`Resolver::places`], for a task: no thread of the runtime waits for a name.
+    pub(super) async fn places_later(&self, address: &Address, deadline: &Deadline) -> Result<Vec<Place>> {
+        let (host, port) = match address {
+            Address::Tcp(host, port) | Address::Tls(host, port, _) if literal(host).is_none() => (host, *port),
+            _ => return self.places(address, deadline),
+        };
+        let before = self.begin(host, port)?;
+        loop {
+            let told = self.shared.told.notified(); // from here on nothing is missed
+            if let Some(found) = self.shared.state.lock().after(before) {
+                return Ok(found?.into_iter().map(Place::Tcp).collect());
+            }
+            let late = |_| late(LOOKING_UP, deadline);
+            tokio::time::timeout_at(deadline.end().into(), told).await.map_err(late)?;
+        }
+    }
+
     fn look_up(&self, host: &str, port: u16, deadline: &Deadline) -> Result<Vec<SocketAddr>> {
-        let (lookup, finished) = &*self.0;
-        let mut state = lookup.lock();
+        let before = self.begin(host, port)?;
+        let mut state = self.shared.state.lock();
+        loop {
+            if let Some(found) = state.after(before) {
+                return found;
+            }
+            let left = deadline.left().ok_or_else(|| late(LOOKING_UP, deadline))?;
+            state = self.shared.finished.wait_for(state, left);
+        }
+    }
+
+    /// Begins a look-up, unless one is under way; how many had finished before.
+    fn begin(&self, host: &str, port: u16) -> Result<u64> {
+        let mut state = self.shared.state.lock();
         if !state.running {
             state.running = true;
             if let Err(error) = self.start(host.to_owned(), port) {
@@ -68,47 +146,36 @@ impl Resolver {
                 return Err(Error::new(Kind::Connection, format!("cannot look a name up: {}", reason(&error))));
             }
         }
-        let before = state.finished;
-        while state.finished == before {
-            let left = deadline.left().ok_or_else(|| late("looking the server's name up", deadline))?;
-            state = finished.wait_for(state, left);
-        }
-        match &state.found {
-            Some(Ok(addresses)) => Ok(addresses.clone()),
-            Some(Err(why)) => Err(Error::new(Kind::Connection, format!("cannot find the server's address: {why}"))),
-            None => Err(unexpected()),
-        }
+        Ok(state.finished)
     }
 
     fn start(&self, host: String, port: u16) -> io::Result<()> {
-        let shared = self.0.clone();
+        let shared = self.shared.clone();
         let job = move || {
             let found = match (host.as_str(), port).to_socket_addrs().map(Vec::from_iter) {
                 Ok(addresses) if addresses.is_empty() => Err("the name has none".into()),
                 Ok(addresses) => Ok(addresses),
                 Err(error) => Err(reason(&error).into()),
             };
-            let (lookup, finished) = &*shared;
-            let mut state = lookup.lock();
+            let mut state = shared.state.lock();
             state.running = false;
             state.finished += 1;
             state.found = Some(found);
-            finished.notify_all();
+            drop(state);
+            shared.finished.notify_all();
+            shared.told.notify_waiters();
         };
         sys::start_thread("larder-resolve", job).map(drop)
     }
 }
 
-/// Whether an address is found without waiting.
-pub(super) fn is_literal(address: &Address) -> bool {
-    match address {
-        Address::Unix(_) => true,
-        Address::Tcp(host, _) => literal(host).is_some(),
-    }
+fn literal(host: &str) -> Option<IpAddr> {
+    without_brackets(host).parse().ok()
 }
 
-fn literal(host: &str) -> Option<IpAddr> {
-    host.strip_prefix('[').and_then(|host| host.strip_suffix(']')).unwrap_or(host).parse().ok()
+/// A host as it is without the brackets that a URL has around an IPv6 address.
+pub(super) fn without_brackets(host: &str) -> &str {
+    host.strip_prefix('[').and_then(|host| host.strip_suffix(']')).unwrap_or(host)
 }
 
 fn unix(path: &Path) -> Result<SocketAddrUnix> {
@@ -116,7 +183,7 @@ fn unix(path: &Path) -> Result<SocketAddrUnix> {
 }
 
 /// Begins to connect.
-pub(super) fn begin(place: &Place) -> io::Result<Started> {
+pub(super) fn begin(place: &Place, resting: &Resting) -> io::Result<Started> {
     let family = match place {
         Place::Unix(_) => AddressFamily::UNIX,
         Place::Tcp(SocketAddr::V4(_)) => AddressFamily::INET,
@@ -128,7 +195,7 @@ pub(super) fn begin(place: &Place) -> io::Result<Started> {
         Place::Unix(path) => rustix::net::connect(&socket, path),
         Place::Tcp(address) => {
             sockopt::set_tcp_nodelay(&socket, true)?;
-            sockopt::set_socket_keepalive(&socket, true)?;
+            keep(socket.as_fd(), resting)?;
             rustix::net::connect(&socket, address)
         }
     };
@@ -139,26 +206,47 @@ pub(super) fn begin(place: &Place) -> io::Result<Started> {
     }
 }
 
+/// Has the system notice that the other side is gone: while nothing is said, and while something is not heard.
+fn keep(socket: BorrowedFd<'_>, resting: &Resting) -> io::Result<()> {
+    if let Some(keepalive) = resting.keepalive {
+        let seconds = |count: u32| Duration::from_secs(count.into());
+        sockopt::set_socket_keepalive(socket, true)?;
+        if let Some(idle) = keepalive.idle {
+            sockopt::set_tcp_keepidle(socket, seconds(idle))?;
+        }
+        if let Some(interval) = keepalive.interval {
+            sockopt::set_tcp_keepintvl(socket, seconds(interval))?;
+        }
+        if let Some(count) = keepalive.count {
+            sockopt::set_tcp_keepcnt(socket, count)?;
+        }
+    }
+    // the kernel takes a signed number of ms
+    let unheard = i32::try_from(resting.unheard.as_millis()).unwrap_or(i32::MAX);
+    Ok(sockopt::set_tcp_user_timeout(socket, unheard.unsigned_abs())?)
+}
+
 /// What became of a connection once its socket can be written to.
 pub(super) fn finish(socket: BorrowedFd<'_>) -> io::Result<()> {
     Ok(sockopt::socket_error(socket)??)
 }
 
-/// Connects on this thread. The socket blocks.
-pub(super) fn connect(
-    server: &Server,
-    limit: Option<Duration>,
-    resolver: &Resolver,
-    whole: &Deadline,
-) -> Result<OwnedFd> {
-    let deadline = at_most(whole, limit);
-    let places = resolver.places(&server.address, &deadline)?;
-    let mut failure = late("connecting", &deadline);
+/// Connects on this thread, TLS included. The socket blocks.
+pub(super) fn connect(server: &Server, resting: &Resting, resolver: &Resolver, deadline: &Deadline) -> Result<Wire> {
+    let places = resolver.places(&server.address, deadline)?;
+    let mut failure = late("connecting", deadline);
     let mut untried = u32::try_from(places.len()).unwrap_or(u32::MAX);
     for place in &places {
         let Some(left) = deadline.left() else { break };
-        match try_place(place, &deadline.at_most(left / untried)) {
-            Ok(socket) => return Ok(socket),
+        let share = deadline.at_most(left / untried);
+        let reached = try_place(place, resting, &share).and_then(|mut wire| {
+            if let Some(tls) = resolver.tls(&server.address)? {
+                wire.secure(tls, &share).inspect_err(|_| resolver.tls_failed())?;
+            }
+            Ok(wire)
+        });
+        match reached {
+            Ok(wire) => return Ok(wire),
             Err(error) => failure = error,
         }
         untried -= 1;
@@ -171,9 +259,9 @@ pub(super) fn at_most(whole: &Deadline, limit: Option<Duration>) -> Deadline {
     limit.filter(|limit| *limit < whole.total()).map_or(*whole, |limit| whole.at_most(limit))
 }
 
-fn try_place(place: &Place, deadline: &Deadline) -> Result<OwnedFd> {
+fn try_place(place: &Place, resting: &Resting, deadline: &Deadline) -> Result<Wire> {
     let started = loop {
-        match begin(place) {
+        match begin(place, resting) {
             // A unix socket whose queue is full says so at once.
             Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
                 let left = deadline.left().ok_or_else(|| late("connecting", deadline))?;
@@ -183,22 +271,24 @@ fn try_place(place: &Place, deadline: &Deadline) -> Result<OwnedFd> {
             Ok(started) => break started,
         }
     };
+    let wire = Wire::new(started.socket);
+    let socket = wire.as_fd().map_err(|error| no_connection(&error))?;
     if !started.connected {
-        if !wait(&started.socket, PollFlags::OUT, deadline).map_err(|error| no_connection(&error))? {
+        if !wait(socket, PollFlags::OUT, deadline).map_err(|error| no_connection(&error))? {
             return Err(late("connecting", deadline));
         }
-        finish(rustix::fd::AsFd::as_fd(&started.socket)).map_err(|error| no_connection(&error))?;
+        finish(socket).map_err(|error| no_connection(&error))?;
     }
-    rustix::io::ioctl_fionbio(&started.socket, false).map_err(|error| no_connection(&error.into()))?;
-    Ok(started.socket)
+    rustix::io::ioctl_fionbio(socket, false).map_err(|error| no_connection(&error.into()))?;
+    Ok(wire)
 }
 
 /// Waits until a socket is ready for something; `false` when the deadline passes first.
-pub(super) fn wait(socket: &OwnedFd, events: PollFlags, deadline: &Deadline) -> io::Result<bool> {
+pub(super) fn wait(socket: BorrowedFd<'_>, events: PollFlags, deadline: &Deadline) -> io::Result<bool> {
     while let Some(left) = deadline.left() {
         // Rounded up: an early end would only make another round.
         let timeout = Timespec::try_from(left).unwrap_or(Timespec { tv_sec: 1, tv_nsec: 0 });
-        match poll(&mut [PollFd::new(socket, events)], Some(&timeout)) {
+        match poll(&mut [PollFd::from_borrowed_fd(socket, events)], Some(&timeout)) {
             Ok(0) | Err(Errno::INTR) => {}
             Ok(_) => return Ok(true),
             Err(error) => return Err(error.into()),
@@ -274,5 +364,32 @@ impl Step {
             Self::Select => "the server refused the database number, check LOCATION and OPTIONS",
         };
         Error::new(error.kind(), format!("{advice}: {}", error.reason())).retriable_if(error.is_retriable())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::net::TcpListener;
+
+    use super::*;
+    use crate::config::Keepalive;
+
+    #[test]
+    fn the_system_is_told_how_to_keep_connections() {
+        let listener = TcpListener::bind(("127.0.0.1", 0)).unwrap();
+        let place = Place::Tcp(listener.local_addr().unwrap());
+        let seconds = Duration::from_secs;
+        let usual = begin(&place, &Resting::default()).unwrap().socket;
+        assert!(sockopt::socket_keepalive(&usual).unwrap() && sockopt::tcp_nodelay(&usual).unwrap());
+        assert_eq!(sockopt::tcp_keepidle(&usual).unwrap(), seconds(60));
+        assert_eq!(sockopt::tcp_keepintvl(&usual).unwrap(), seconds(10));
+        assert_eq!(sockopt::tcp_keepcnt(&usual).unwrap(), 3);
+        assert_eq!(sockopt::tcp_user_timeout(&usual).unwrap(), 30_000);
+        let keepalive = Some(Keepalive { idle: Some(7), interval: None, count: Some(9) });
+        let given = begin(&place, &Resting { keepalive, unheard: Duration::MAX, check: None }).unwrap().socket;
+        assert_eq!(sockopt::tcp_keepidle(&given).unwrap(), seconds(7));
+        assert_eq!(sockopt::tcp_keepcnt(&given).unwrap(), 9);
+        let off = begin(&place, &Resting { keepalive: None, ..Resting::default() }).unwrap().socket;
+        assert!(!sockopt::socket_keepalive(&off).unwrap());
     }
 }

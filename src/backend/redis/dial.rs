@@ -12,9 +12,11 @@ use tokio::time::{sleep, sleep_until, timeout};
 
 use super::connect::{self, Place};
 use super::fault::{late, no_connection};
-use super::pipe::{FAR, Running, SWEEP_PAUSE, Shared};
+use super::pipe::{FAR, SWEEP_PAUSE, Shared};
+use super::running::Running;
 use super::stream::Stream;
 use crate::backend::Spawner;
+use crate::config::{Address, Resting};
 use crate::error::{Error, Kind, Result};
 use crate::timeout::Deadline;
 
@@ -24,7 +26,7 @@ pub(super) async fn connect_for(task: &Running, spawner: &Arc<dyn Spawner>, dead
     loop {
         task.listen();
         let now = Instant::now();
-        let next = task.sweep(now).unwrap_or(now + FAR);
+        let next = task.sweep(now, doing(&task.shared.config.server.address)).unwrap_or(now + FAR);
         let mut woken = pin!(task.shared.wake.notified());
         let mut timer = pin!(sleep_until(next.max(now + SWEEP_PAUSE).into()));
         let dialled = poll_fn(|context| {
@@ -42,44 +44,59 @@ pub(super) async fn connect_for(task: &Running, spawner: &Arc<dyn Spawner>, dead
 
 async fn dial(shared: Arc<Shared>, spawner: &Arc<dyn Spawner>, deadline: &Deadline) -> Result<Stream> {
     let mut failure = late("connecting", deadline);
-    let places = places(shared, spawner, *deadline).await?;
+    let places = places(shared.clone(), spawner, *deadline).await?;
     let mut untried = u32::try_from(places.len()).unwrap_or(u32::MAX);
     for place in &places {
         let Some(left) = deadline.left() else { break };
-        match timeout(left / untried, reach(place)).await {
+        match timeout(left / untried, reach(place, &shared)).await {
             Ok(Ok(stream)) => return Ok(stream),
-            Ok(Err(error)) => failure = no_connection(&error),
-            Err(_) => failure = late("connecting", deadline),
+            Ok(Err(error)) => failure = error,
+            Err(_) => failure = late(doing(&shared.config.server.address), deadline),
         }
         untried -= 1;
     }
     Err(failure)
 }
 
-/// The server's addresses; a name is looked up on a thread that may wait.
-async fn places(shared: Arc<Shared>, spawner: &Arc<dyn Spawner>, deadline: Deadline) -> Result<Vec<Place>> {
-    if connect::is_literal(&shared.config.server.address) {
-        return shared.resolver.places(&shared.config.server.address, &deadline);
+fn doing(address: &Address) -> &'static str {
+    match address {
+        Address::Tls(..) => "connecting and agreeing on TLS (does the server speak it on this port?)",
+        Address::Tcp(..) | Address::Unix(_) => "connecting",
     }
-    let (answer, found) = oneshot::channel();
-    spawner.spawn_blocking(Box::new(move || {
-        let places = shared.resolver.places(&shared.config.server.address, &deadline);
-        drop(answer.send(places)); // nobody waits any more: fine
-    }))?;
-    found.await.unwrap_or_else(|_| Err(Error::new(Kind::Shutdown, "the context was shut down")))
 }
 
-async fn reach(place: &Place) -> io::Result<Stream> {
+/// The server's addresses. Certificates are read on a thread that may wait.
+async fn places(shared: Arc<Shared>, spawner: &Arc<dyn Spawner>, deadline: Deadline) -> Result<Vec<Place>> {
+    if !shared.resolver.has_certificates(&shared.config.server.address) {
+        let (answer, read) = oneshot::channel();
+        let shared = shared.clone();
+        spawner.spawn_blocking(Box::new(move || {
+            let outcome = shared.resolver.tls(&shared.config.server.address).map(drop);
+            drop(answer.send(outcome)); // nobody waits any more: fine
+        }))?;
+        read.await.unwrap_or_else(|_| Err(Error::new(Kind::Shutdown, "the context was shut down")))?;
+    }
+    shared.resolver.places_later(&shared.config.server.address, &deadline).await
+}
+
+async fn reach(place: &Place, shared: &Shared) -> Result<Stream> {
+    let mut stream = plain(place, &shared.config.resting).await.map_err(|error| no_connection(&error))?;
+    if let Some(tls) = shared.resolver.tls(&shared.config.server.address)? {
+        stream.secure(tls).await.inspect_err(|_| shared.resolver.tls_failed())?;
+    }
+    Ok(stream)
+}
+
+async fn plain(place: &Place, resting: &Resting) -> io::Result<Stream> {
     let started = loop {
-        match connect::begin(place) {
+        match connect::begin(place, resting) {
             Err(error) if error.kind() == io::ErrorKind::WouldBlock => sleep(Duration::from_millis(5)).await,
             outcome => break outcome?,
         }
     };
     let stream = Stream::new(started.socket, place)?;
     if !started.connected {
-        poll_fn(|context| stream.poll_write_ready(context)).await?;
-        connect::finish(stream.as_fd())?;
+        stream.connected().await?;
     }
     Ok(stream)
 }

@@ -11,7 +11,7 @@ const MAX_SHOWN: usize = 200;
 
 /// Error codes of a server that a later try can get past.
 const PASSING: [&[u8]; 8] =
-    [b"LOADING", b"BUSY", b"TRYAGAIN", b"CLUSTERDOWN", b"MASTERDOWN", b"OOM", b"READONLY", b"UNBLOCKED"];
+    [b"LOADING", b"BUSY", b"TRYAGAIN", b"CLUSTERDOWN", b"MASTERDOWN", b"OOM", b"NOREPLICAS", b"UNBLOCKED"];
 
 /// An error reply as an error of ours.
 pub(super) fn answered(text: &[u8]) -> Error {
@@ -19,7 +19,14 @@ pub(super) fn answered(text: &[u8]) -> Error {
     let said = shown(text);
     match code {
         b"WRONGTYPE" => Error::new(Kind::Type, "the key holds another type than text (a list, a hash, …)"),
-        b"NOAUTH" => Error::new(Kind::Server, format!("the server asks for a password, set PASSWORD: {said}")),
+        b"READONLY" => {
+            let reason = "the server is a read-only replica; the first URL of LOCATION must be the primary";
+            Error::new(Kind::Server, reason)
+        }
+        b"NOAUTH" => {
+            let reason = "the server asks for a password: put it into the URL (redis://:password@host) or into OPTIONS";
+            Error::new(Kind::Server, reason)
+        }
         b"WRONGPASS" => Error::new(Kind::Server, format!("the server refused the password, check it: {said}")),
         b"NOPERM" => Error::new(Kind::Server, format!("the server's user may not do this, check its ACL: {said}")),
         b"DENIED" => Error::new(Kind::Server, "the server is in protected mode: give it a password, or use loopback"),
@@ -51,7 +58,7 @@ fn shown(text: &[u8]) -> String {
     let text = text.get(..memchr::memmem::find(text, b", with args").unwrap_or(text.len())).unwrap_or_default();
     let text = text.split(u8::is_ascii_control).next().unwrap_or_default();
     let text = String::from_utf8_lossy(text.get(..text.len().min(MAX_SHOWN)).unwrap_or_default());
-    let mut parts = text.split(['\'', '"', '`']);
+    let mut parts = parts(&text).into_iter();
     let mut shown = parts.next().unwrap_or_default().to_owned();
     while let Some(quoted) = parts.next() {
         // the name of a command that the server does not have (renamed, or too new) is worth knowing
@@ -60,6 +67,24 @@ fn shown(text: &[u8]) -> String {
         shown.push_str(parts.next().unwrap_or_default());
     }
     shown
+}
+
+/// What stands between quotation marks of any kind, and around them. The apostrophe in "can't" is none.
+fn parts(text: &str) -> Vec<&str> {
+    let mut parts = Vec::new();
+    let mut begin = 0;
+    for (at, mark) in text.match_indices(['\'', '"', '`']) {
+        let end = at + mark.len();
+        let is_letter = |one: Option<char>| one.is_some_and(char::is_alphabetic);
+        let before = text.get(..at).unwrap_or_default().chars().next_back();
+        let after = text.get(end..).unwrap_or_default().chars().next();
+        if mark != "'" || !is_letter(before) || !is_letter(after) {
+            parts.push(text.get(begin..at).unwrap_or_default());
+            begin = end;
+        }
+    }
+    parts.push(text.get(begin..).unwrap_or_default());
+    parts
 }
 
 /// A reply of a form that the command cannot have.
@@ -88,9 +113,17 @@ pub(super) fn no_connection(why: &io::Error) -> Error {
     Error::new(Kind::Connection, format!("cannot connect: {}{hint}", reason(why)))
 }
 
+/// Whether the same may go well a moment later.
+pub(super) fn is_passing(error: &io::Error) -> bool {
+    matches!(error.kind(), io::ErrorKind::WouldBlock | io::ErrorKind::Interrupted)
+}
+
 /// What the operating system says, in lower case and without the number.
 pub(super) fn reason(why: &io::Error) -> String {
     let mut text = why.to_string();
+    if why.get_ref().is_some() {
+        return text; // our own words
+    }
     if let Some(number) = text.find(" (os error") {
         text.truncate(number);
     }
@@ -113,7 +146,8 @@ mod tests {
         for (text, kind, retriable) in [
             ("OOM command not allowed when used memory > 'maxmemory'.", Kind::Server, true),
             ("LOADING Redis is loading the dataset in memory", Kind::Server, true),
-            ("READONLY You can't write against a read only replica.", Kind::Server, true),
+            ("READONLY You can't write against a read only replica.", Kind::Server, false),
+            ("NOREPLICAS Not enough good replicas to write.", Kind::Server, true),
             ("BUSY Redis is busy running a script.", Kind::Server, true),
             ("CLUSTERDOWN The cluster is down", Kind::Server, true),
             ("ERR max number of clients reached", Kind::Server, true),
@@ -129,11 +163,25 @@ mod tests {
     }
 
     #[test]
+    fn says_what_to_do() {
+        for (text, expected) in [
+            ("READONLY You can't write against a read only replica.", "the first URL of LOCATION must be the primary"),
+            ("NOAUTH Authentication required.", "put it into the URL (redis://:password@host) or into OPTIONS"),
+            ("WRONGPASS invalid username-password pair", "the server refused the password, check it"),
+            ("ERR it's so that I can't say 'key' here", "the server answered: ERR it's so that I can't say … here"),
+        ] {
+            assert!(answered(text.as_bytes()).reason().contains(expected), "{text}");
+        }
+    }
+
+    #[test]
     fn what_a_request_carried_is_not_shown() {
         let error = answered(b"ERR unknown command 'SETT', with args beginning with: 'key' 'the value' ");
         assert!(error.to_string().contains("SETT") && !error.to_string().contains("the value"), "{error}");
         let echo = answered(b"ERR cannot do SET 'key' \"the value\" now").to_string();
         assert!(echo.contains("now") && !echo.contains("key") && !echo.contains("value"), "{echo}");
+        let apostrophe = answered(b"ERR can't SET 'it's secret' now").to_string();
+        assert!(apostrophe.contains("can't SET … now") && !apostrophe.contains("secret"), "{apostrophe}");
         let long = answered(&[b"ERR \r\n\x1b[31m\xff".as_slice(), &[b'x'; 5000]].concat()).to_string();
         assert!(long.len() < 400 && !long.contains(|one: char| one.is_control()), "{long}");
     }

@@ -1,38 +1,70 @@
 //! The Redis caches: Django's own and django-redis, over TCP and unix sockets (contract: R and DR rules).
 //!
-//! `resp` is the wire format, `command` the operations, `fault` the errors, `connect` the way to a socket. Two
-//! transports stand on them: `pool` with `blocking` for synchronous calls, `pipe` with `session` for the others.
+//! `resp` with `decoder` is the wire format, `command` the operations, `fault` the errors, `connect` the way to a socket.
+//! Two transports stand on them: `pool` with `blocking` for synchronous calls, `pipe` with `session` for the others;
+//! `lanes` puts those in order. Many synchronous callers at once share a pipe.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 use bytes::Bytes;
 
+use super::order::Order;
 use super::{
-    Backend, Budget, Capability, Counted, Entry, Habits, IncrBy, MadeKey, Page, Request, Spawner, Ticket, Touched, Ttl,
-    When, Written,
+    Backend, Budget, Capability, Counted, Entry, Habits, Health, Job, Keys, MadeKey, Page, Reply, Request, Spawner,
+    Ticket, Touched, Ttl, When, Written, perform,
 };
-use crate::config::{self, Flavor};
-use crate::error::{Error, Result};
-use crate::timeout::Deadline;
+use crate::config;
+use crate::error::{Error, Kind, Result};
+use crate::log::Log;
+use crate::sys;
 
 mod blocking;
+mod breaker;
+mod calls;
+#[cfg(feature = "tls")]
+mod certificates;
 mod command;
 mod connect;
+mod counts;
+mod decoder;
 mod dial;
 mod fault;
+mod fence;
+mod heal;
+mod lanes;
 mod pattern;
 mod pipe;
 mod pool;
+mod queue;
+mod recent;
+mod replicas;
 mod request;
 mod resp;
+mod running;
 mod session;
 mod stream;
+#[cfg_attr(not(feature = "tls"), path = "no_tls.rs")]
+mod tls;
+#[cfg(feature = "tls")]
+mod tls_fault;
 mod transaction;
+mod waiter;
+mod waiting;
+mod wire;
 
-use command::Reading;
+pub use replicas::open;
+
+use breaker::Breaker;
+use calls::Calls;
 use connect::Resolver;
-use pipe::Pipe;
+use counts::Counts;
+use fault::unexpected;
+use fence::Scope;
+use lanes::Front;
+use pipe::Tools;
 use pool::{Nature, Pool};
+use request::Way;
 
 /// The most keys in one command; more are sent in several.
 const KEYS_AT_ONCE: usize = 10_000;
@@ -41,165 +73,280 @@ const ENTRIES_AT_ONCE: usize = 50_000;
 
 /// A cache on one Redis server.
 pub struct Redis {
-    flavor: Flavor,
-    pool: Pool,
-    pipe: Pipe,
+    calls: Calls,
+    front: Arc<Front>,
+    shown: Arc<str>,
+    breaker: Arc<Breaker>,
+    counts: Arc<Counts>,
+    /// Synchronous calls that are under way.
+    callers: AtomicUsize,
+    generation: u32,
 }
+
+/// So many callers at the same time get a connection each. More share one: its task sends and receives for several at
+/// once, which costs the server and this process less.
+const CALLERS_APART: usize = 3;
+/// A value up to this size is copied out of what was read together with others, so that it does not keep that.
+const COPIED_OUT: usize = 16 << 10;
 
 impl Redis {
     /// A cache that connects when it is first used, and again when a connection was lost. `spawner` runs the
-    /// asynchronous operations.
-    pub fn open(config: config::Redis, spawner: Arc<dyn Spawner>) -> Self {
+    /// asynchronous operations; `log` hears of connections that come and go. Replicas are not looked at: that is what
+    /// [`open`] is for.
+    pub fn open(config: config::Redis, spawner: Arc<dyn Spawner>, log: Arc<dyn Log>) -> Self {
+        if matches!(config.server.address, config::Address::Tls(..)) {
+            tls::warm_up();
+        }
         let resolver = Arc::new(Resolver::default());
+        let shown = config.server.shown.clone();
+        let breaker = Arc::new(Breaker::new(config.breaker, shown.clone(), log.clone()));
+        let counts = Arc::new(Counts::default());
+        let tools = Tools {
+            config: Arc::new(config.clone()),
+            resolver: resolver.clone(),
+            breaker: breaker.clone(),
+            counts: counts.clone(),
+            log,
+            recent: Arc::default(),
+        };
+        let flavor = config.flavor;
+        let pool = Arc::new(Pool::new(config, resolver, breaker.clone(), counts.clone()));
         Self {
-            flavor: config.flavor,
-            pipe: Pipe::new(config.clone(), resolver.clone(), spawner),
-            pool: Pool::new(config, resolver),
+            calls: Calls { flavor, pool },
+            front: Front::new(tools, spawner),
+            shown,
+            breaker,
+            counts,
+            callers: AtomicUsize::new(0),
+            generation: sys::generation(),
         }
     }
 
-    fn read<R: Reading>(&self, budget: Budget, write: impl Fn(&mut Vec<u8>) -> R) -> Result<R::Answer> {
-        self.pool.run(Nature::Reads, &budget.start(), |out| Ok(write(out)))
+    /// Whether calls fail at once now.
+    fn rests(&self) -> bool {
+        self.breaker.rests()
     }
 
-    fn write_once<R: Reading>(&self, budget: Budget, write: impl Fn(&mut Vec<u8>) -> Result<R>) -> Result<R::Answer> {
-        self.pool.run(Nature::WritesOnce, &budget.start(), write)
+    /// Whether the runtime behind the asynchronous connections is this process's.
+    fn is_ours(&self) -> bool {
+        self.generation == sys::generation()
     }
 
-    fn page(&self, pattern: &[u8], at: u64, deadline: &Deadline) -> Result<Page> {
-        self.pool.run(Nature::Reads, deadline, |out| Ok(command::scan(out, pattern, at)))
-    }
-
-    /// Removes what begins with `prefix`. SCAN shows every key that is there all the time.
-    fn clear_prefix(&self, prefix: &[u8], deadline: &Deadline) -> Result<()> {
-        let pattern = pattern::starting_with(prefix);
-        let mut at = 0;
-        loop {
-            let page = self.page(&pattern, at, deadline)?;
-            // The pattern already says it; but what is deleted here must be ours whatever the server answers.
-            let keys: Vec<_> = page.keys.into_iter().filter(|key| key.starts_with(prefix)).collect();
-            for some in keys.chunks(KEYS_AT_ONCE) {
-                self.pool.run(Nature::WritesAgain, deadline, |out| Ok(command::unlink(out, some)))?;
+    /// Carries a request out and waits for it: over a connection of its own while there are few callers.
+    fn call(&self, request: &Request<'_>, budget: Budget) -> Result<Reply> {
+        let crowd = Crowd::join(&self.callers);
+        if crowd.size <= CALLERS_APART || !self.may_share(request) {
+            let answer = perform(&self.calls, request, budget);
+            if crowd.size > CALLERS_APART && answer.is_ok() && self.is_ours() && !self.front.is_well() {
+                self.front.get_well();
             }
-            match page.next {
-                Some(next) => at = next,
-                None => return Ok(()),
+            return answer;
+        }
+        let budget = budget.fixed();
+        let deadline = budget.start();
+        let nature = calls::nature(request);
+        let answer = waiter::wait(&deadline, |ticket| self.front.start_unordered(request, deadline, ticket));
+        let error = match answer {
+            Some(Ok(Reply::Value(Some(value)))) if value.len() <= COPIED_OUT => {
+                return Ok(Reply::Value(Some(Bytes::copy_from_slice(&value))));
             }
+            Some(Ok(reply)) => return Ok(reply),
+            Some(Err(error)) => error,
+            None => {
+                let error = fault::late("waiting for the reply", &deadline);
+                return Err(fault::placed(error, self.front.shown(), nature != Nature::Reads));
+            }
+        };
+        let lost = match error.kind() {
+            Kind::Connection | Kind::Busy => error.is_retriable(),
+            kind => kind == Kind::Shutdown,
+        };
+        if !lost || (error.may_have_happened() && nature == Nature::WritesOnce) {
+            return Err(error);
+        }
+        let again = perform(&self.calls, request, budget);
+        again.map_err(|second| if error.may_have_happened() { second.maybe_done() } else { second })
+    }
+
+    /// Whether the shared connection will do: for small things, while the server is there.
+    fn may_share(&self, request: &Request<'_>) -> bool {
+        self.is_ours()
+            && matches!(request::way(request), Way::Exchange)
+            // a log function on the runtime's one worker would wait for itself
+            && tokio::runtime::Handle::try_current().is_err()
+            && self.front.is_well()
+            && !self.front.is_large(request)
+    }
+
+    /// Begins what takes several exchanges: a job does that, with the synchronous operations.
+    fn start_rounds(&self, request: &Request<'_>, budget: Budget, ticket: Ticket) {
+        let order = match Order::copy(request) {
+            Ok(order) => order,
+            Err(error) => return ticket.answer(Err(error)),
+        };
+        let calls = self.calls.clone();
+        let job = move |may: Result<()>| ticket.answer(may.and_then(|()| perform(&calls, &order.request(), budget)));
+        self.front.start_job(request::scope(request), budget.start(), Box::new(job), request::size(request));
+    }
+}
+
+impl Drop for Redis {
+    fn drop(&mut self) {
+        if self.is_ours() {
+            self.front.close();
         }
     }
-}
-
-/// Whether a set answers the same when it is done twice.
-fn set_nature(ttl: Ttl, when: When) -> Nature {
-    let plain = when == When::Always && !matches!(ttl, Ttl::Millis(millis) if millis < 1000);
-    if plain { Nature::WritesAgain } else { Nature::WritesOnce }
-}
-
-/// Whether a touch answers the same when it is done twice.
-fn touch_nature(ttl: Ttl) -> Nature {
-    if matches!(ttl, Ttl::Millis(millis) if millis >= 1000) { Nature::WritesAgain } else { Nature::WritesOnce }
 }
 
 impl Backend for Redis {
     fn supports(&self, capability: Capability) -> bool {
-        match capability {
-            Capability::Scan | Capability::ClearPrefix | Capability::Ttl | Capability::Persist | Capability::Keeps => {
-                true
-            }
-        }
+        self.calls.supports(capability)
     }
 
     fn habits(&self) -> Habits {
-        let django_redis = self.flavor == Flavor::DjangoRedis;
-        Habits {
-            incr: if django_redis { IncrBy::ServerElseStore } else { IncrBy::Server }, // DR-20, O-7
-            incr_version_keeps_ttl: django_redis,                                      // DR-22
-            none_has_no_version: django_redis,                                         // DR-22
-            counts_seconds: !django_redis,                                             // T-3, T-5
-            warns_about_keys: !django_redis,                                           // K-6, K-9
-        }
+        self.calls.habits()
     }
 
     fn get(&self, key: &MadeKey, budget: Budget) -> Result<Option<Bytes>> {
-        self.read(budget, |out| command::get(out, key))
+        let Reply::Value(answer) = self.call(&Request::Get(key), budget)? else { return Err(unexpected()) };
+        Ok(answer)
     }
 
     fn set(&self, key: &MadeKey, value: &[u8], ttl: Ttl, when: When, budget: Budget) -> Result<Written> {
-        let write = |out: &mut Vec<u8>| command::set(out, self.flavor, key, value, ttl, when);
-        self.pool.run(set_nature(ttl, when), &budget.start(), write)
+        let Reply::Written(answer) = self.call(&Request::Set { key, value, ttl, when }, budget)? else {
+            return Err(unexpected());
+        };
+        Ok(answer)
     }
 
     fn touch(&self, key: &MadeKey, ttl: Ttl, budget: Budget) -> Result<Touched> {
-        let write = |out: &mut Vec<u8>| command::touch(out, self.flavor, key, ttl);
-        self.pool.run(touch_nature(ttl), &budget.start(), write)
+        let Reply::Touched(answer) = self.call(&Request::Touch(key, ttl), budget)? else { return Err(unexpected()) };
+        Ok(answer)
     }
 
     fn delete(&self, key: &MadeKey, budget: Budget) -> Result<bool> {
-        Ok(self.delete_many(std::slice::from_ref(key), budget)? > 0)
+        let Reply::Found(answer) = self.call(&Request::Delete(key), budget)? else { return Err(unexpected()) };
+        Ok(answer)
     }
 
     fn has(&self, key: &MadeKey, budget: Budget) -> Result<bool> {
-        Ok(self.read(budget, |out| command::exists(out, key))? > 0)
+        let Reply::Found(answer) = self.call(&Request::Has(key), budget)? else { return Err(unexpected()) };
+        Ok(answer)
     }
 
     fn get_many(&self, keys: &[MadeKey], budget: Budget) -> Result<Vec<Option<Bytes>>> {
-        let deadline = budget.start();
-        let mut values = Vec::with_capacity(keys.len());
-        for some in keys.chunks(KEYS_AT_ONCE) {
-            values.extend(self.pool.run(Nature::Reads, &deadline, |out| Ok(command::get_many(out, some)))?);
-        }
-        Ok(values)
+        let Reply::Values(answer) = self.call(&Request::GetMany(keys), budget)? else { return Err(unexpected()) };
+        Ok(answer)
     }
 
     fn set_many(&self, entries: &[Entry], ttl: Ttl, budget: Budget) -> Result<Vec<Option<Error>>> {
-        let deadline = budget.start();
-        let mut failures = Vec::with_capacity(entries.len());
-        for some in entries.chunks(ENTRIES_AT_ONCE) {
-            let write = |out: &mut Vec<u8>| transaction::set_many(out, self.flavor, some, ttl);
-            match self.pool.run(Nature::WritesAgain, &deadline, write) {
-                Ok(outcome) => failures.extend(outcome),
-                Err(error) if failures.is_empty() => return Err(error),
-                Err(error) => failures.resize_with(entries.len(), || Some(error.clone())),
-            }
-            if failures.len() == entries.len() {
-                break;
-            }
-        }
-        Ok(failures)
+        let Reply::Failures(answer) = self.call(&Request::SetMany(entries, ttl), budget)? else {
+            return Err(unexpected());
+        };
+        Ok(answer)
     }
 
     fn delete_many(&self, keys: &[MadeKey], budget: Budget) -> Result<u64> {
-        let deadline = budget.start();
-        keys.chunks(KEYS_AT_ONCE).try_fold(0, |count, some| {
-            Ok(count + self.pool.run(Nature::WritesOnce, &deadline, |out| Ok(command::delete(out, some)))?)
-        })
+        let Reply::Removed(answer) = self.call(&Request::DeleteMany(keys), budget)? else { return Err(unexpected()) };
+        Ok(answer)
     }
 
     fn ttl(&self, key: &MadeKey, budget: Budget) -> Result<Option<Ttl>> {
-        self.read(budget, |out| command::ttl(out, key))
+        let Reply::Left(answer) = self.call(&Request::Ttl(key), budget)? else { return Err(unexpected()) };
+        Ok(answer)
+    }
+
+    fn persist(&self, key: &MadeKey, budget: Budget) -> Result<Touched> {
+        let Reply::Touched(answer) = self.call(&Request::Persist(key), budget)? else { return Err(unexpected()) };
+        Ok(answer)
     }
 
     fn incr(&self, key: &MadeKey, delta: i64, budget: Budget) -> Result<Counted> {
-        self.write_once(budget, |out| Ok(command::incr(out, self.flavor, key, delta)))
+        let Reply::Counted(answer) = self.call(&Request::Incr(key, delta), budget)? else { return Err(unexpected()) };
+        Ok(answer)
     }
 
     fn scan(&self, pattern: &[u8], at: u64, budget: Budget) -> Result<Page> {
-        self.page(pattern, at, &budget.start())
+        let Reply::Page(answer) = self.call(&Request::Scan(pattern, at), budget)? else { return Err(unexpected()) };
+        Ok(answer)
     }
 
     fn clear(&self, prefix: Option<&[u8]>, budget: Budget) -> Result<()> {
-        let deadline = budget.start();
-        match prefix {
-            Some(prefix) => self.clear_prefix(prefix, &deadline),
-            None => self.pool.run(Nature::WritesAgain, &deadline, |out| Ok(command::flush(out))),
-        }
+        self.call(&Request::Clear(prefix), budget).map(drop)
     }
 
     fn ping(&self, budget: Budget) -> Result<()> {
-        self.read(budget, command::ping)
+        self.call(&Request::Ping, budget).map(drop)
+    }
+
+    fn health(&self) -> Vec<Health> {
+        vec![Health {
+            server: self.shown.clone(),
+            breaker_open: self.breaker.is_open(),
+            breaker_opened: self.breaker.opened(),
+            refused: self.breaker.refused(),
+            connections: self.counts.connections.load(Ordering::Relaxed),
+            connected: self.counts.connected.load(Ordering::Relaxed),
+            connect_failures: self.counts.connect_failures.load(Ordering::Relaxed),
+        }]
     }
 
     fn start(&self, request: Request<'_>, budget: Budget, ticket: Ticket) {
-        self.pipe.submit(&request, budget.start(), ticket);
+        if !self.is_ours() {
+            return ticket.answer(Err(forked()));
+        }
+        match request::way(&request) {
+            Way::Exchange => self.front.start(&request, budget.start(), ticket),
+            Way::Answer(reply) => ticket.answer(Ok(reply)),
+            Way::Rounds => self.start_rounds(&request, budget.fixed(), ticket),
+        }
     }
+
+    fn start_job(&self, keys: Keys<'_>, budget: Budget, job: Job) {
+        if !self.is_ours() {
+            return job(Err(forked()));
+        }
+        let scope = match keys {
+            Keys::These(keys) => Scope::of(keys.iter().map(|key| recent::number(key.as_bytes()))),
+            Keys::All => Scope::Everything,
+        };
+        self.front.start_job(scope, budget.start(), job, 0);
+    }
+
+    fn begin_batch(&self) {
+        if self.is_ours() {
+            self.front.begin_batch();
+        }
+    }
+
+    fn end_batch(&self) {
+        if self.is_ours() {
+            self.front.end_batch();
+        }
+    }
+}
+
+/// One of the callers that are there at the same time.
+struct Crowd<'a> {
+    callers: &'a AtomicUsize,
+    /// How many there are, this one included.
+    size: usize,
+}
+
+impl<'a> Crowd<'a> {
+    fn join(callers: &'a AtomicUsize) -> Self {
+        let size = callers.fetch_add(1, Ordering::Relaxed) + 1;
+        Self { callers, size }
+    }
+}
+
+impl Drop for Crowd<'_> {
+    fn drop(&mut self) {
+        self.callers.fetch_sub(1, Ordering::Relaxed);
+    }
+}
+
+fn forked() -> Error {
+    let reason = "the asynchronous connections belong to the parent process; open the store anew";
+    Error::new(Kind::Forked, reason)
 }

@@ -3,17 +3,22 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use super::blocking::Connection;
+use super::blocking::{Connection, Failure};
+use super::breaker::Breaker;
 use super::command::Reading;
 use super::connect::Resolver;
+use super::counts::Counts;
 use super::fault::{late, placed};
 use crate::config;
-use crate::error::Result;
+use crate::error::{Error, Kind, Result};
 use crate::lock::{Condvar, Mutex};
 use crate::timeout::Deadline;
 
 /// A connection that rested longer is looked at before it is used: servers and routers close idle ones.
 const TRUSTED_FOR: Duration = Duration::from_secs(1);
+
+/// A connection that rested for long gets this part of a call's time to answer a ping.
+const PING_SHARE: u32 = 8;
 
 /// What an operation may do when its connection breaks.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -30,6 +35,8 @@ pub(super) enum Nature {
 pub(super) struct Pool {
     config: config::Redis,
     resolver: Arc<Resolver>,
+    breaker: Arc<Breaker>,
+    counts: Arc<Counts>,
     state: Mutex<State>,
     freed: Condvar,
 }
@@ -49,25 +56,53 @@ struct Idle {
     used: Instant,
 }
 
+/// What one finds of a connection that rested.
+enum Found {
+    Usable,
+    /// It is closed, or not to be used for another reason.
+    Gone,
+    /// It says nothing any more.
+    Silent,
+}
+
 impl Idle {
-    fn is_usable(&self, nature: Nature, deadline: &Deadline) -> bool {
-        // One that came through fork is shared with the parent: it is closed here, and nothing is said over it.
+    /// Looks at the connection before it is used again. One that rested for long is asked.
+    fn look(&mut self, nature: Nature, check: Option<Duration>, deadline: &Deadline) -> Found {
+        // One that came through fork is shared with the parent: nothing is said over it.
         if !self.connection.is_ours() {
-            return false;
+            return Found::Gone;
         }
         let rested = began(deadline).saturating_duration_since(self.used);
-        let trusted = rested < TRUSTED_FOR && nature != Nature::WritesOnce;
-        trusted || self.connection.is_quiet()
+        if rested < TRUSTED_FOR && nature != Nature::WritesOnce {
+            return Found::Usable;
+        }
+        if !self.connection.is_quiet() {
+            return Found::Gone;
+        }
+        if check.is_none_or(|check| rested < check) {
+            return Found::Usable;
+        }
+        let share = deadline.left().map(|left| deadline.at_most(left / PING_SHARE));
+        if share.is_some_and(|share| self.connection.answers(&share)) { Found::Usable } else { Found::Silent }
     }
 }
 
 /// The right to have one connection open; given back when dropped.
-struct Place<'a>(&'a Pool);
+struct Place<'a> {
+    pool: &'a Pool,
+    /// Whether somebody else had to give it back first.
+    waited: bool,
+}
 
 impl Pool {
     /// A pool without connections.
-    pub(super) fn new(config: config::Redis, resolver: Arc<Resolver>) -> Self {
-        Self { config, resolver, state: Mutex::default(), freed: Condvar::new() }
+    pub(super) fn new(
+        config: config::Redis,
+        resolver: Arc<Resolver>,
+        breaker: Arc<Breaker>,
+        counts: Arc<Counts>,
+    ) -> Self {
+        Self { config, resolver, breaker, counts, state: Mutex::default(), freed: Condvar::new() }
     }
 
     /// Carries one operation out: `write` writes its first commands.
@@ -80,16 +115,27 @@ impl Pool {
         let shown = &self.config.server.shown;
         let unsent = |error| placed(error, shown, false);
         let sent = |error| placed(error, shown, nature != Nature::Reads);
-        let (place, rested) = self.check_out(nature, deadline).map_err(unsent)?;
+        self.breaker.admit_for(deadline).map_err(unsent)?;
+        let place = self.check_out(nature, deadline).inspect_err(|_| self.breaker.abstained());
+        let (place, rested) = place.map_err(unsent)?;
+        let failed = |error: &Error| {
+            // Who waited for a turn had less time: that says nothing about the server.
+            if place.waited && error.kind() == Kind::Timeout {
+                self.breaker.abstained();
+            } else {
+                self.breaker.failed(error, deadline);
+            }
+        };
         let reused = rested.is_some();
         let mut connection = match rested {
             Some(connection) => connection,
-            None => Connection::open(&self.config, &self.resolver, deadline).map_err(unsent)?,
+            None => self.connect(deadline).inspect_err(failed).map_err(unsent)?,
         };
         connection.out.clear();
         let reading = match write(&mut connection.out) {
             Ok(reading) => reading,
             Err(error) => {
+                self.breaker.abstained();
                 place.give_back(connection, deadline);
                 return Err(unsent(error));
             }
@@ -99,39 +145,53 @@ impl Pool {
                 // The server closed it while it rested; it did the same to the others.
                 self.drop_idle();
                 // The first time it may have got there all the same.
-                connection = Connection::open(&self.config, &self.resolver, deadline).map_err(sent)?;
+                connection = self.connect(deadline).inspect_err(failed).map_err(sent)?;
                 let reading = write(&mut connection.out)?;
                 connection.exchange(reading, deadline)
             }
             outcome => outcome,
         };
-        let answer = outcome.map_err(|failure| sent(failure.error))?;
+        let answer = outcome.map_err(|Failure { error, .. }| {
+            failed(&error);
+            sent(error)
+        })?;
+        self.breaker.worked();
         place.give_back(connection, deadline);
         answer.map_err(unsent)
     }
 
+    fn connect(&self, deadline: &Deadline) -> Result<Connection> {
+        Connection::open(&self.config, &self.resolver, &self.counts, deadline)
+    }
+
     /// A place, and a connection that rested there if there is one; at the limit the next that is given back.
     fn check_out(&self, nature: Nature, deadline: &Deadline) -> Result<(Place<'_>, Option<Connection>)> {
+        let mut waited = false;
         let mut state = self.state.lock();
         loop {
-            if let Some(idle) = state.idle.pop() {
-                let place = Place(self);
+            if let Some(mut idle) = state.idle.pop() {
+                let place = Place { pool: self, waited };
                 drop(state);
-                if idle.is_usable(nature, deadline) {
-                    return Ok((place, Some(idle.connection)));
+                match idle.look(nature, self.config.resting.check, deadline) {
+                    Found::Usable => return Ok((place, Some(idle.connection))),
+                    Found::Gone => drop((idle, place)),
+                    Found::Silent => {
+                        drop((idle, place));
+                        self.drop_idle(); // the others rested longer: asking each would take too long
+                    }
                 }
-                drop((idle, place));
                 state = self.state.lock();
                 continue;
             }
             if state.open < self.config.max_connections.max(1) {
                 state.open += 1;
-                return Ok((Place(self), None));
+                return Ok((Place { pool: self, waited }, None));
             }
             let Some(left) = deadline.left() else {
                 let doing = format!("waiting for one of {} connections, see max_connections", state.open);
                 return Err(late(&doing, deadline));
             };
+            waited = true;
             state.waiting += 1;
             state = self.freed.wait_for(state, left);
             state.waiting -= 1;
@@ -154,7 +214,7 @@ impl Place<'_> {
         if !connection.is_reusable() {
             return; // something came that nobody asked for
         }
-        let pool = self.0;
+        let pool = self.pool;
         std::mem::forget(self);
         let waiting = {
             let mut state = pool.state.lock();
@@ -170,12 +230,12 @@ impl Place<'_> {
 impl Drop for Place<'_> {
     fn drop(&mut self) {
         let waiting = {
-            let mut state = self.0.state.lock();
+            let mut state = self.pool.state.lock();
             state.open -= 1;
             state.waiting > 0
         };
         if waiting {
-            self.0.freed.notify_one();
+            self.pool.freed.notify_one();
         }
     }
 }

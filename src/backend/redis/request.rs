@@ -4,39 +4,158 @@
 
 use bytes::Bytes;
 
-use super::command::{self, Next, One, Reading, Setting, Touching};
+use super::command::{self, Adding, GettingMany, Next, One, Reading, Setting, Touching};
 use super::connect::Greeting;
+use super::fault::unexpected;
+use super::fence::Scope;
+use super::recent::{LARGE_VALUE, Recent, number};
 use super::resp::Frame;
-use crate::backend::{Reply, Request};
+use super::transaction::{self, SettingMany};
+use super::{ENTRIES_AT_ONCE, KEYS_AT_ONCE};
+use crate::backend::{Page, Reply, Request};
 use crate::config::Flavor;
 use crate::error::Result;
+use crate::key::MadeKey;
+use crate::timeout::Ttl;
 
-/// What a place in the queue waits for.
+/// What a place in the queue waits for. Small, since thousands stand in line: what is large and rare has a box.
 pub(super) enum Expect {
     /// The replies to a connection's first commands.
-    Greeting(Greeting),
-    /// The reply to a get.
-    Value(One<Option<Bytes>>),
+    Greeting(Box<Greeting>),
+    /// The reply to a get, and the key's number.
+    Value(One<Option<Bytes>>, u64),
     /// The replies to a set.
     Written(Setting),
-    /// The reply to a touch.
+    /// The reply to a touch or a persist.
     Touched(Touching),
+    /// The reply to a delete of one key.
+    Deleted(One<u64>),
+    /// The reply to an EXISTS.
+    Found(One<u64>),
+    /// The reply to a question for the time to live.
+    Left(One<Option<Ttl>>),
+    /// The reply to an increment.
+    Counted(Adding),
+    /// The reply to a get of several.
+    Values(GettingMany),
+    /// The replies to a set of several.
+    Failures(Box<SettingMany>),
+    /// The reply to a delete of several.
+    Removed(One<u64>),
+    /// The reply to a listing.
+    Page(One<Page>),
+    /// The reply to a FLUSHDB.
+    Cleared(One<()>),
+    /// The reply to a PING.
+    Alive(One<()>),
+    /// No reply: it was taken back before it was sent.
+    Nothing,
+}
+
+/// How a request is carried out.
+pub(super) enum Way {
+    /// By commands that are sent at once: one exchange.
+    Exchange,
+    /// By nothing: this is the answer.
+    Answer(Reply),
+    /// In several rounds.
+    Rounds,
+}
+
+/// How a request is carried out.
+pub(super) fn way(request: &Request<'_>) -> Way {
+    match *request {
+        Request::GetMany([]) => Way::Answer(Reply::Values(Vec::new())),
+        Request::SetMany([], _) => Way::Answer(Reply::Failures(Vec::new())),
+        Request::DeleteMany([]) | Request::PurgeExpired => Way::Answer(Reply::Removed(0)),
+        Request::GetMany(keys) | Request::DeleteMany(keys) if keys.len() > KEYS_AT_ONCE => Way::Rounds,
+        Request::SetMany(entries, _) if entries.len() > ENTRIES_AT_ONCE => Way::Rounds,
+        Request::Clear(Some(_)) => Way::Rounds,
+        _ => Way::Exchange,
+    }
 }
 
 /// Writes a request to the end of `out`; where that fails nothing is written.
-pub(super) fn write(out: &mut Vec<u8>, flavor: Flavor, request: &Request<'_>) -> Result<Expect> {
+pub(super) fn write(out: &mut Vec<u8>, flavor: Flavor, request: &Request<'_>, scope: &Scope) -> Result<Expect> {
     Ok(match *request {
-        Request::Get(key) => Expect::Value(command::get(out, key)),
-        Request::Set { key, value, ttl, when } => Expect::Written(command::set(out, flavor, key, value, ttl, when)?),
+        Request::Get(key) => Expect::Value(command::get(out, key), scope.first()),
+        Request::Set { key, value, ttl, when } => {
+            Expect::Written(command::set_at_once(out, flavor, key, value, ttl, when)?)
+        }
         Request::Touch(key, ttl) => Expect::Touched(command::touch(out, flavor, key, ttl)?),
+        Request::Persist(key) => Expect::Touched(command::touch(out, flavor, key, Ttl::Forever)?),
+        Request::Ttl(key) => Expect::Left(command::ttl(out, key)),
+        Request::Delete(key) => Expect::Deleted(command::delete(out, std::slice::from_ref(key))),
+        Request::Has(key) => Expect::Found(command::exists(out, key)),
+        Request::Incr(key, delta) => Expect::Counted(command::incr(out, flavor, key, delta)),
+        Request::GetMany(keys) => Expect::Values(command::get_many(out, keys)),
+        Request::SetMany(entries, ttl) => Expect::Failures(Box::new(transaction::set_many(out, flavor, entries, ttl)?)),
+        Request::DeleteMany(keys) => Expect::Removed(command::delete(out, keys)),
+        Request::Scan(pattern, at) => Expect::Page(command::scan(out, pattern, at)),
+        Request::Clear(None) => Expect::Cleared(command::flush(out)),
+        Request::Ping => Expect::Alive(command::ping(out)),
+        Request::Clear(Some(_)) | Request::PurgeExpired => return Err(unexpected()), // see `way`
     })
 }
 
-/// About how many bytes a request takes on the wire.
-pub(super) fn size(request: &Request<'_>) -> usize {
+/// What a request touches.
+pub(super) fn scope(request: &Request<'_>) -> Scope {
     match *request {
-        Request::Get(key) | Request::Touch(key, _) => key.as_bytes().len() + 64,
-        Request::Set { key, value, .. } => key.as_bytes().len() + value.len() + 128,
+        Request::Get(key)
+        | Request::Set { key, .. }
+        | Request::Touch(key, _)
+        | Request::Persist(key)
+        | Request::Ttl(key)
+        | Request::Delete(key)
+        | Request::Has(key)
+        | Request::Incr(key, _) => Scope::of([number(key.as_bytes())]),
+        Request::GetMany(keys) | Request::DeleteMany(keys) => Scope::of(numbers(keys)),
+        Request::SetMany(entries, _) => Scope::of(entries.iter().map(|entry| number(entry.key.as_bytes()))),
+        Request::Scan(..) | Request::Clear(_) => Scope::Everything,
+        Request::PurgeExpired | Request::Ping => Scope::Nothing,
+    }
+}
+
+/// The numbers of some keys.
+fn numbers(keys: &[MadeKey]) -> impl Iterator<Item = u64> {
+    keys.iter().map(|key| number(key.as_bytes()))
+}
+
+/// Whether a request carries, or is known to ask for, so much that small ones should not have to wait behind it.
+pub(super) fn is_large(request: &Request<'_>, scope: &Scope, recent: &Recent) -> bool {
+    match (request, scope) {
+        (Request::Set { value, .. }, Scope::Keys(keys)) => {
+            keys.iter().for_each(|key| recent.saw(*key, value.len()));
+            value.len() > LARGE_VALUE
+        }
+        (Request::SetMany(..), _) => request.value_bytes() > LARGE_VALUE,
+        (Request::Get(_) | Request::GetMany(_), Scope::Keys(keys)) => keys.iter().any(|key| recent.is_large(*key)),
+        _ => false,
+    }
+}
+
+/// What the commands around a key or a value take at most.
+const AROUND: usize = 96;
+/// The script of an increment and what is around it.
+const SCRIPT: usize = 256;
+
+/// About how many bytes a request takes on the wire, and rather too many.
+pub(super) fn size(request: &Request<'_>) -> usize {
+    let of = |key: &MadeKey| key.as_bytes().len() + AROUND;
+    match *request {
+        Request::Get(key)
+        | Request::Touch(key, _)
+        | Request::Persist(key)
+        | Request::Ttl(key)
+        | Request::Delete(key)
+        | Request::Has(key) => of(key),
+        Request::Incr(key, _) => of(key) + SCRIPT,
+        Request::Set { key, value, .. } => of(key) + value.len() + AROUND,
+        Request::GetMany(keys) | Request::DeleteMany(keys) => keys.iter().map(of).sum(),
+        // core redis names each key twice
+        Request::SetMany(entries, _) => entries.iter().map(|entry| 2 * of(&entry.key) + entry.value.len()).sum(),
+        Request::Scan(text, _) => text.len() + AROUND,
+        Request::Clear(_) | Request::PurgeExpired | Request::Ping => AROUND,
     }
 }
 
@@ -46,9 +165,33 @@ impl Expect {
         !matches!(self, Self::Greeting(_))
     }
 
+    /// The number of the key whose value comes.
+    pub(super) fn key(&self) -> Option<u64> {
+        match self {
+            Self::Value(_, key) => Some(*key),
+            _ => None,
+        }
+    }
+
     /// Whether the server may have changed something when no answer comes.
     pub(super) fn writes(&self) -> bool {
-        matches!(self, Self::Written(_) | Self::Touched(_))
+        match self {
+            Self::Written(_)
+            | Self::Touched(_)
+            | Self::Deleted(_)
+            | Self::Counted(_)
+            | Self::Failures(_)
+            | Self::Removed(_)
+            | Self::Cleared(_) => true,
+            Self::Greeting(_)
+            | Self::Value(..)
+            | Self::Found(_)
+            | Self::Left(_)
+            | Self::Values(_)
+            | Self::Page(_)
+            | Self::Alive(_)
+            | Self::Nothing => false,
+        }
     }
 }
 
@@ -58,11 +201,44 @@ impl Reading for Expect {
 
     fn read(self, frame: Frame, out: &mut Vec<u8>) -> Next<Self> {
         match self {
-            Self::Greeting(reading) => step(reading.read(frame, out), Self::Greeting, |()| None),
-            Self::Value(reading) => step(reading.read(frame, out), Self::Value, |value| Some(Reply::Value(value))),
+            Self::Nothing => Next::Broken(unexpected()),
+            Self::Greeting(reading) => step(reading.read(frame, out), |rest| Self::Greeting(Box::new(rest)), |()| None),
+            Self::Value(reading, key) => {
+                let more = |rest| Self::Value(rest, key);
+                step(reading.read(frame, out), more, |value| Some(Reply::Value(value)))
+            }
             Self::Written(reading) => step(reading.read(frame, out), Self::Written, |done| Some(Reply::Written(done))),
             Self::Touched(reading) => step(reading.read(frame, out), Self::Touched, |done| Some(Reply::Touched(done))),
+            Self::Deleted(reading) => step(reading.read(frame, out), Self::Deleted, found),
+            Self::Found(reading) => step(reading.read(frame, out), Self::Found, found),
+            Self::Left(reading) => step(reading.read(frame, out), Self::Left, |left| Some(Reply::Left(left))),
+            Self::Counted(reading) => step(reading.read(frame, out), Self::Counted, |now| Some(Reply::Counted(now))),
+            Self::Values(reading) => step(reading.read(frame, out), Self::Values, |all| Some(Reply::Values(all))),
+            Self::Failures(reading) => several(reading, frame, out),
+            Self::Removed(reading) => {
+                step(reading.read(frame, out), Self::Removed, |count| Some(Reply::Removed(count)))
+            }
+            Self::Page(reading) => step(reading.read(frame, out), Self::Page, |page| Some(Reply::Page(page))),
+            Self::Cleared(reading) => step(reading.read(frame, out), Self::Cleared, |()| Some(Reply::Done)),
+            Self::Alive(reading) => step(reading.read(frame, out), Self::Alive, |()| Some(Reply::Done)),
         }
+    }
+}
+
+#[allow(clippy::unnecessary_wraps, reason = "as the other conversions")]
+fn found(count: u64) -> Option<Reply> {
+    Some(Reply::Found(count > 0))
+}
+
+/// A transaction has a reply for each command: the box is used again.
+fn several(mut reading: Box<SettingMany>, frame: Frame, out: &mut Vec<u8>) -> Next<Expect> {
+    if reading.is_last() {
+        let expect = |rest| Expect::Failures(Box::new(rest));
+        return step(reading.read(frame, out), expect, |all| Some(Reply::Failures(all)));
+    }
+    match reading.queued(&frame) {
+        Ok(()) => Next::More(Expect::Failures(reading)),
+        Err(error) => Next::Broken(error),
     }
 }
 

@@ -1,11 +1,11 @@
-//! The asynchronous transport, inside: the one task of a connection. It sends what gathered, reads, answers in order,
-//! and lets nobody wait longer than his deadline.
+//! The asynchronous transport, inside: the one task of a connection. It connects, sends what gathered, reads, answers
+//! in order, lets nobody wait longer than their deadline, and connects again when the connection is lost.
 
 use std::collections::VecDeque;
 use std::future::poll_fn;
-use std::io;
 use std::pin::{Pin, pin};
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::task::Poll;
 use std::time::{Duration, Instant};
 
@@ -13,92 +13,161 @@ use tokio::time::{Sleep, sleep_until};
 
 use super::command::{Next, Reading};
 use super::connect;
+use super::counts::Open;
 use super::dial::connect_for;
-use super::fault::{lost, placed, reason, unexpected};
-use super::pipe::{FAR, Running, SWEEP_PAUSE, Shared, Waiting, sweep};
+use super::fault::{is_passing, late, lost, placed, reason, unexpected};
+use super::pipe::{FAR, SWEEP_PAUSE, Shared};
+use super::queue::Waiting;
 use super::request::Expect;
 use super::resp::{Decoder, Frame, LARGE_READS};
+use super::running::{Running, sweep};
 use super::stream::Stream;
-use crate::backend::Spawner;
-use crate::error::{Kind, Result};
+use crate::backend::{Answers, Reply, Spawner};
+use crate::error::{Error, Kind, Result};
+use crate::log::Level;
 use crate::timeout::{Budget, Deadline};
 
 /// What connecting may take where the configuration does not say.
 const CONNECT: Duration = Duration::from_secs(5);
 /// How often deadlines are looked at while the server takes nothing.
 const BLOCKED_PAUSE: Duration = Duration::from_millis(50);
-/// A silent server is given at least this long, since others may have more time than the request that it owes.
-const PATIENCE: Duration = Duration::from_secs(5);
+/// A server that owes a reply whose deadline has passed may be silent that long at least, since others may have more
+/// time than who asked for that reply.
+const PATIENCE: Duration = Duration::from_secs(1);
+/// So many times longer may it send without ever ending a reply.
+const DRIPPING: u32 = 4;
 /// Rounds without a rest before other tasks get their turn.
 const ROUNDS: u32 = 64;
-/// Serves the queue: until the connection is lost and nothing waits, or the store is closed.
+
+/// Serves the queue: until no connection can be had, or is needed any more.
 pub(super) async fn run(mut task: Running, spawner: Arc<dyn Spawner>) {
     loop {
-        let deadline = Budget::new(task.shared.config.connect.unwrap_or(CONNECT)).start();
-        let stream = match connect_for(&task, &spawner, &deadline).await {
-            Ok(stream) => stream,
-            Err(error) => return task.end(&error),
-        };
-        let mut session = Session::new(stream, &task.shared, deadline);
-        let Err(mut error) = session.serve(&task).await else { return };
-        let gone = session.places.iter().filter(|place| place.expect.is_request()).count() + session.answered;
-        if matches!(error.kind(), Kind::TooBig | Kind::Memory) {
-            // One reply was too much; those behind it only lost their connection.
-            task.fail(session.places.pop_front(), &error, true);
-            error = lost("a reply before this one could not be taken");
-        }
-        task.fail(session.places.drain(..), &error, true);
-        if task.end_if_idle(gone) {
+        if wait_for_turn(&mut task).await {
             return;
         }
+        let deadline = Budget::new(task.shared.config.connect.unwrap_or(CONNECT)).start();
+        match connect_for(&task, &spawner, &deadline).await {
+            Ok(stream) => {
+                let mut session = Session::new(stream, &task.shared, deadline);
+                let Err(error) = session.serve(&mut task).await else { return };
+                session.end(&task, error);
+                if task.end_if_idle() {
+                    return;
+                }
+            }
+            Err(error) => {
+                task.shared.counts.failed();
+                let waits = task.shared.healing.lock().was_there(Instant::now());
+                not_connected(&task.shared, &error, &deadline);
+                if !waits || error.kind() == Kind::Shutdown {
+                    return task.end(&error);
+                }
+            }
+        }
     }
+}
+
+/// Waits until the server may be tried again; `true` if the task has ended meanwhile.
+async fn wait_for_turn(task: &mut Running) -> bool {
+    let not_before = task.shared.healing.lock().not_before();
+    let Some(turn) = not_before else { return false };
+    loop {
+        let now = Instant::now();
+        if now >= turn {
+            return false;
+        }
+        task.listen();
+        let next =
+            task.sweep(now, "waiting to connect again").map_or(turn, |next| next.max(now + SWEEP_PAUSE).min(turn));
+        if task.end_if_over() {
+            return true;
+        }
+        let _ = tokio::time::timeout_at(next.into(), task.shared.wake.notified()).await;
+    }
+}
+
+/// There is no connection, or it was lost before it worked.
+fn not_connected(shared: &Shared, error: &Error, deadline: &Deadline) {
+    shared.breaker.failed(error, deadline);
+    shared.ill.store(true, Ordering::Relaxed);
+    let pause = shared.healing.lock().failed(Instant::now()).as_millis();
+    let (shown, why) = (&shared.config.server.shown, error.reason());
+    shared.log.record(Level::Warning, &format_args!("{shown}: {why}; the next try in {pause} ms"));
 }
 
 /// One connection.
 struct Session {
     stream: Stream,
     decoder: Decoder,
-    /// Commands on their way, and how much of them is sent.
+    /// The last commands that were taken, and how much of them is sent.
     sending: Vec<u8>,
     sent: usize,
     /// Whom the replies to what is sent or in `sending` are for, in order.
     places: VecDeque<Waiting>,
-    /// Replies that came since the queue was told.
-    answered: usize,
-    /// When something was last received.
+    /// Answers of this round.
+    answers: Answers,
+    /// Requests that were completed in this round.
+    completed: u64,
+    /// Whether a reply has come, the greeting's apart.
+    worked: bool,
+    /// Whether the task slept since it last sent something.
+    rested: bool,
+    /// When something was last received, and when a reply last ended.
     heard: Instant,
+    answered: Instant,
     /// When deadlines are to be looked at next.
     due: Instant,
     timer: Pin<Box<Sleep>>,
+    _open: Open,
 }
 
 impl Session {
     fn new(stream: Stream, shared: &Shared, deadline: Deadline) -> Self {
         let now = Instant::now();
         let mut sending = Vec::new();
-        let greeting = connect::greet(&mut sending, &shared.config.server);
-        let greeting = greeting.map(|greeting| Waiting { ticket: None, expect: Expect::Greeting(greeting), deadline });
+        let greeting = connect::greet(&mut sending, &shared.config.server).map(|greeting| Waiting {
+            ticket: None,
+            expect: Expect::Greeting(Box::new(greeting)),
+            deadline,
+            size: 0,
+            again: true,
+        });
+        if greeting.is_none() {
+            shared.log.record(Level::Info, &format_args!("{}: connected", shared.config.server.shown));
+        }
         Self {
             stream,
-            decoder: Decoder::new(LARGE_READS),
+            decoder: Decoder::sharing(LARGE_READS),
             sending,
             sent: 0,
             places: greeting.into_iter().collect(),
-            answered: 0,
+            answers: Answers::default(),
+            completed: 0,
+            worked: false,
+            rested: false,
             heard: now,
+            answered: now,
             due: now,
             timer: Box::pin(sleep_until((now + FAR).into())),
+            _open: shared.counts.opened(),
         }
     }
 
-    /// Works until the store is closed. An error means that the connection is of no use any more.
-    async fn serve(&mut self, task: &Running) -> Result<()> {
+    /// Works until the store is closed; the task has ended then. An error means that the connection is of no use any
+    /// more.
+    async fn serve(&mut self, task: &mut Running) -> Result<()> {
         let mut rounds = 0;
         loop {
-            let moved = self.step(task)?;
+            let outcome = self.step(task);
+            self.answers.flush();
+            task.complete(std::mem::take(&mut self.completed));
+            let moved = outcome?;
             let now = Instant::now();
             if moved.received {
                 self.heard = now;
+            }
+            if moved.answered {
+                self.answered = now;
             }
             if now >= self.due {
                 self.look_at_deadlines(task, now)?;
@@ -106,11 +175,14 @@ impl Session {
             if moved.received || moved.sent {
                 rounds += 1;
                 if rounds % ROUNDS == 0 {
+                    if self.places.is_empty() && task.end_if_over() {
+                        return Ok(()); // a server that never stops talking does not keep a closed store's connection
+                    }
                     tokio::task::yield_now().await;
                 }
                 continue;
             }
-            if self.places.is_empty() && task.is_over() {
+            if self.places.is_empty() && task.end_if_over() {
                 return Ok(());
             }
             let unsent = self.sent < self.sending.len();
@@ -120,21 +192,39 @@ impl Session {
             }
             if unsent || task.sleep() {
                 self.rest(task, unsent).await?;
+                self.rested = true;
             }
         }
     }
 
     fn step(&mut self, task: &Running) -> Result<Moved> {
         if self.sent == self.sending.len() {
-            self.sending.clear();
-            self.sent = 0;
+            if std::mem::take(&mut self.rested) && self.places.is_empty() {
+                // What gathered meanwhile must not be sent to nobody: then it would be lost, or have to be sent again.
+                self.stream.is_open().map_err(|error| lost(&reason(&error)))?;
+            }
             let known = self.places.len();
-            task.take(&mut self.sending, &mut self.places, std::mem::take(&mut self.answered));
+            if task.take(&mut self.sending, &mut self.places) {
+                self.sent = 0;
+            }
+            self.sent = self.sent.min(self.sending.len()); // a large buffer was given back
             for place in self.places.iter().skip(known) {
                 self.due = self.due.min(place.deadline.end());
             }
+            self.pass_over();
         }
-        Ok(Moved { sent: self.send()?, received: self.receive(task)? })
+        let sent = self.send()?;
+        let count = self.places.len();
+        let received = self.receive(task)?;
+        Ok(Moved { sent, received, answered: self.places.len() < count })
+    }
+
+    /// Takes away places in front to which no reply comes.
+    fn pass_over(&mut self) {
+        while self.places.front().is_some_and(|place| matches!(place.expect, Expect::Nothing)) {
+            self.places.pop_front();
+            self.completed += 1;
+        }
     }
 
     /// Sends once.
@@ -158,37 +248,54 @@ impl Session {
             Err(error) if is_passing(&error) => return Ok(false),
             Err(error) => return Err(lost(&reason(&error))),
         }
+        let before = self.completed;
         while let Some(frame) = self.decoder.next()? {
             if !matches!(frame, Frame::Push(_)) {
                 self.answer(task, frame)?;
+                self.pass_over();
+            }
+        }
+        if self.completed > before {
+            task.shared.breaker.worked();
+            if !std::mem::replace(&mut self.worked, true) {
+                task.shared.healing.lock().worked();
+                task.shared.ill.store(false, Ordering::Relaxed);
             }
         }
         Ok(true)
     }
 
     fn answer(&mut self, task: &Running, frame: Frame) -> Result<()> {
-        let Some(Waiting { ticket, expect, deadline }) = self.places.pop_front() else { return Err(unexpected()) };
-        let shown = &task.shared.config.server.shown;
+        let Some(Waiting { ticket, expect, deadline, size, again }) = self.places.pop_front() else {
+            return Err(unexpected());
+        };
+        let shared = &*task.shared;
+        let shown = &shared.config.server.shown;
         let (before, writes) = (self.sending.len(), expect.writes());
-        let counts = usize::from(expect.is_request());
+        let counts = u64::from(expect.is_request());
+        let key = expect.key();
         match expect.read(frame, &mut self.sending) {
             Next::Done(answer) => {
-                self.answered += counts;
+                self.completed += counts;
+                if let (Some(key), Ok(Some(Reply::Value(Some(value))))) = (key, &answer) {
+                    shared.recent.saw(key, value.len());
+                }
                 match (ticket, answer) {
-                    (Some(ticket), Ok(Some(reply))) => ticket.answer(Ok(reply)),
-                    (Some(ticket), Err(error)) => ticket.answer(Err(placed(error, shown, false))),
+                    (Some(ticket), Ok(Some(reply))) => self.answers.push(ticket, Ok(reply)),
+                    (Some(ticket), Err(error)) => self.answers.push(ticket, Err(placed(error, shown, false))),
+                    (None, Ok(None)) => shared.log.record(Level::Info, &format_args!("{shown}: connected")),
                     _ => {} // nobody waits any more
                 }
             }
             Next::More(expect) => {
-                let place = Waiting { ticket, expect, deadline };
+                let place = Waiting { ticket, expect, deadline, size, again };
                 // A further command stands behind all others, and so does its reply.
                 if self.sending.len() > before { self.places.push_back(place) } else { self.places.push_front(place) }
             }
             Next::Broken(error) => {
-                self.answered += counts;
+                self.completed += counts;
                 if let Some(ticket) = ticket {
-                    ticket.answer(Err(placed(error.clone(), shown, writes)));
+                    self.answers.push(ticket, Err(placed(error.clone(), shown, writes)));
                 }
                 return Err(error);
             }
@@ -196,22 +303,29 @@ impl Session {
         Ok(())
     }
 
-    /// Answers who waited long enough: his place stays, for the reply that may still come. A server that owes a reply
-    /// whose deadline has passed, and says nothing for twice that time more, is taken for dead.
+    /// Answers those who waited long enough: their places stay, for replies that may still come. A server that owes such a
+    /// reply and is silent for as long again, or sends for much longer without ending one, is taken for dead.
     fn look_at_deadlines(&mut self, task: &Running, now: Instant) -> Result<()> {
         let mut overdue = Vec::new();
         let mut next = sweep(&mut self.places, now, &mut overdue).unwrap_or(now + FAR);
         task.answer_late(overdue, "waiting for the reply");
-        if let Some(queued) = task.sweep(now) {
+        if let Some(queued) = task.sweep(now, "waiting to be sent") {
             next = next.min(queued);
         }
-        if let Some(oldest) = self.places.front().filter(|place| place.deadline.end() <= now) {
-            let patience = oldest.deadline.total().saturating_mul(2).clamp(PATIENCE, FAR);
-            let since = self.heard.max(oldest.deadline.end());
-            if now.saturating_duration_since(since) >= patience {
-                return Err(lost("the server has not answered for a long time"));
+        match self.places.front().map(|place| (place, place.deadline.end())) {
+            Some((place, end)) if end <= now => {
+                if !place.expect.is_request() {
+                    return Err(late("waiting for the replies to a connection's first commands", &place.deadline));
+                }
+                let patience = place.deadline.total().clamp(PATIENCE, FAR);
+                let since = |last: Instant| now.saturating_duration_since(last.max(end));
+                if since(self.heard) >= patience || since(self.answered) >= patience * DRIPPING {
+                    return Err(lost("the server has not answered for a long time"));
+                }
+                next = next.min(now + (patience / 8).max(SWEEP_PAUSE));
             }
-            next = next.min(now + (patience / 4).max(SWEEP_PAUSE));
+            Some((place, end)) if !place.expect.is_request() => next = next.min(end),
+            _ => {}
         }
         self.due = next.max(now + SWEEP_PAUSE);
         Ok(())
@@ -237,14 +351,66 @@ impl Session {
         });
         ready.await.map_err(|error| lost(&reason(&error)))
     }
+
+    /// Answers everybody, since the connection broke.
+    fn end(mut self, task: &Running, error: Error) {
+        let shared = &*task.shared;
+        let gone = self.places.iter().filter(|place| place.expect.is_request()).count();
+        let oldest = self.places.front().map(|place| place.deadline);
+        let mut error = error;
+        let why = error.clone();
+        if matches!(error.kind(), Kind::TooBig | Kind::Memory) {
+            // One reply was too much; those behind it only lost their connection.
+            task.fail(self.places.pop_front(), &error, true);
+            error = lost("a reply before this one could not be taken");
+        }
+        let kept = if self.worked { self.keep() } else { (Vec::new(), Vec::new()) };
+        let gone = gone - kept.1.len();
+        task.fail(self.places.drain(..), &error, true);
+        task.put_back(kept.0, kept.1);
+        if self.worked {
+            shared.healing.lock().lost(Instant::now());
+            shared.ill.store(true, Ordering::Relaxed);
+            if let Some(deadline) = oldest.filter(|_| gone > 0) {
+                shared.breaker.failed(&why, &deadline);
+            }
+            // Idle connections are closed by servers and routers: nobody is hurt.
+            let level = if gone > 0 { Level::Warning } else { Level::Info };
+            let shown = &shared.config.server.shown;
+            let text = format_args!("{shown}: {}; {gone} requests were under way, connecting again", why.reason());
+            shared.log.record(level, &text);
+        } else {
+            not_connected(shared, &why, &oldest.unwrap_or_else(|| Budget::new(CONNECT).start()));
+        }
+        task.complete(u64::try_from(gone).unwrap_or(u64::MAX));
+    }
+
+    /// Takes out what may be sent once more over another connection: what was not sent at all, and reads that no sent
+    /// write stands behind, since they must not see what it did. Idle connections are closed by servers and routers: a
+    /// read that finds one closed is not to fail for that. Only the last commands are still there to be sent again.
+    fn keep(&mut self) -> (Vec<u8>, Vec<Waiting>) {
+        let (mut at, mut first) = (self.sending.len(), self.places.len());
+        // TLS takes more at once than the socket, and the first records of that may be at the server
+        let all_sent = self.sent + self.stream.under_way();
+        for (index, place) in self.places.iter().enumerate().rev() {
+            let Some(begin) = at.checked_sub(place.size) else { break };
+            let sent = begin < all_sent;
+            if !place.expect.is_request() || (sent && (place.again || place.expect.writes())) {
+                break;
+            }
+            (at, first) = (begin, index);
+        }
+        let mut kept: Vec<Waiting> = self.places.drain(first..).collect();
+        for place in &mut kept {
+            place.again = true;
+        }
+        (self.sending.split_off(at), kept)
+    }
 }
 
 /// What one round did.
 struct Moved {
     sent: bool,
     received: bool,
-}
-
-fn is_passing(error: &io::Error) -> bool {
-    matches!(error.kind(), io::ErrorKind::WouldBlock | io::ErrorKind::Interrupted)
+    answered: bool,
 }

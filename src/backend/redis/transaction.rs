@@ -1,7 +1,5 @@
 //! set_many: several values in one transaction and one round trip.
 
-use std::sync::LazyLock;
-
 use super::command::{Life, Next, Reading, write_expire, write_set};
 use super::fault::{answered, unexpected};
 use super::resp::{Frame, argument, command, header};
@@ -20,9 +18,6 @@ pub(super) struct SettingMany {
     /// What was wrong with a command before EXEC.
     refused: Option<Error>,
 }
-
-static EXEC_GAVE_UP: LazyLock<Error> =
-    LazyLock::new(|| Error::new(Kind::Server, "the server gave the transaction up").retriable_if(true));
 
 /// MULTI … EXEC of all entries, which must not be none.
 pub(super) fn set_many(out: &mut Vec<u8>, flavor: Flavor, entries: &[Entry], ttl: Ttl) -> Result<SettingMany> {
@@ -61,25 +56,42 @@ impl Reading for SettingMany {
     type Answer = Vec<Option<Error>>;
 
     fn read(mut self, frame: Frame, _: &mut Vec<u8>) -> Next<Self> {
-        self.left -= 1;
+        if !self.is_last() {
+            return match self.queued(&frame) {
+                Ok(()) => Next::More(self),
+                Err(error) => Next::Broken(error),
+            };
+        }
         match frame {
-            _ if self.left > 0 => {
-                match frame {
-                    Frame::Error(text) => drop(self.refused.get_or_insert_with(|| answered(&text))),
-                    Frame::Simple(_) => {}
-                    _ => return Next::Broken(unexpected()),
-                }
-                Next::More(self)
-            }
             Frame::Error(text) => Next::Done(Err(self.refused.unwrap_or_else(|| answered(&text)))),
-            Frame::Null => Next::Done(Err(EXEC_GAVE_UP.clone())),
+            Frame::Null => Next::Done(Err(given_up())),
             Frame::Array(results) => self.finish(results),
             _ => Next::Broken(unexpected()),
         }
     }
 }
 
+fn given_up() -> Error {
+    Error::new(Kind::Server, "the server gave the transaction up").retriable_if(true)
+}
+
 impl SettingMany {
+    /// Whether the next reply is EXEC's.
+    pub(super) fn is_last(&self) -> bool {
+        self.left <= 1
+    }
+
+    /// Takes a reply before EXEC's: the command was queued, or refused. An error breaks the connection.
+    pub(super) fn queued(&mut self, frame: &Frame) -> Result<()> {
+        self.left -= 1;
+        match frame {
+            Frame::Error(text) => drop(self.refused.get_or_insert_with(|| answered(text))),
+            Frame::Simple(_) => {}
+            _ => return Err(unexpected()),
+        }
+        Ok(())
+    }
+
     fn finish(self, results: Vec<Frame>) -> Next<Self> {
         let mut results = results.into_iter().map(|one| match one {
             Frame::Error(text) => Some(answered(&text)),

@@ -2,6 +2,7 @@
 
 use proptest::prelude::*;
 
+use super::super::resp::{Digits, argument, command};
 use super::*;
 
 fn encode(frame: &Frame, out: &mut Vec<u8>) {
@@ -58,7 +59,19 @@ fn frame() -> impl Strategy<Value = Frame> {
 
 /// Feeds `bytes` as a socket would, in pieces of the sizes that `pieces` repeats.
 fn decode(bytes: &[u8], pieces: &[usize]) -> Result<Vec<Frame>> {
-    let mut decoder = Decoder::new(SMALL_READS);
+    let copies = decode_with(Decoder::new(SMALL_READS), bytes, pieces);
+    for chunk in [SMALL_READS, LARGE_READS] {
+        let parts = decode_with(Decoder::sharing(chunk), bytes, pieces);
+        let same = match (&parts, &copies) {
+            (Ok(parts), Ok(copies)) => parts == copies || format!("{parts:?}") == format!("{copies:?}"), // nan
+            (parts, copies) => parts.is_err() && copies.is_err(),
+        };
+        assert!(same, "parts and copies differ");
+    }
+    copies
+}
+
+fn decode_with(mut decoder: Decoder, bytes: &[u8], pieces: &[usize]) -> Result<Vec<Frame>> {
     let mut frames = Vec::new();
     let mut rest = bytes;
     let mut pieces = pieces.iter().cycle();
@@ -186,4 +199,44 @@ fn numbers_are_written_as_redis_wants_them() {
     let mut out = Vec::new();
     command(&mut out, &[b"GET", b":1:k"]);
     assert_eq!(out, b"*2\r\n$3\r\nGET\r\n$4\r\n:1:k\r\n");
+}
+
+// A read that is shared: its values have no memory of their own, and it is used again when they are gone.
+#[test]
+fn values_are_parts_of_what_was_read() {
+    let mut decoder = Decoder::sharing(LARGE_READS);
+    let mut reads = std::collections::HashSet::new();
+    for round in 0..100_u8 {
+        let mut bytes = Vec::new();
+        for one in 0..20_u8 {
+            argument(&mut bytes, &[round ^ one; 1000]);
+        }
+        let room = decoder.room().unwrap();
+        room.extend_from_slice(&bytes);
+        reads.insert(room.as_ptr());
+        for one in 0..20_u8 {
+            let Some(Frame::Bulk(value)) = decoder.next().unwrap() else { panic!("no value") };
+            assert!(value == vec![round ^ one; 1000]);
+            assert!(decoder.block.as_ptr_range().contains(&value.as_ptr()), "a copy");
+        }
+        assert_eq!(decoder.next().unwrap(), None);
+    }
+    assert!(reads.len() <= 3, "{} buffers were made", reads.len());
+}
+
+#[test]
+fn a_value_that_stays_is_not_written_over() {
+    let mut decoder = Decoder::sharing(LARGE_READS);
+    let mut stay = Vec::new();
+    for round in 0..50_u8 {
+        let room = decoder.room().unwrap();
+        argument(room, &vec![round; 9000]);
+        argument(room, &[round; 10]);
+        let Some(Frame::Bulk(large)) = decoder.next().unwrap() else { panic!("no value") };
+        let Some(Frame::Bulk(small)) = decoder.next().unwrap() else { panic!("no value") };
+        stay.push((large, small));
+    }
+    for (round, (large, small)) in (0..50_u8).zip(stay) {
+        assert!(large == vec![round; 9000] && small == vec![round; 10]);
+    }
 }

@@ -1,0 +1,84 @@
+//! When to try a server again: at once after a connection that worked, then after pauses that grow up to a limit and
+//! differ from client to client, so that those of a restarted server do not all come at the same moment.
+
+use std::hash::{BuildHasher, RandomState};
+use std::time::{Duration, Instant};
+
+/// The first pause, which is doubled with each failure.
+const SHORTEST: Duration = Duration::from_millis(10);
+/// The longest pause, before it is varied.
+const LONGEST: Duration = Duration::from_secs(1);
+/// A server that was there so short a time ago is perhaps only being restarted: what is queued waits for it.
+const GRACE: Duration = Duration::from_millis(500);
+
+/// How it went lately.
+#[derive(Debug, Default)]
+pub(super) struct Healing {
+    /// Failures in a row.
+    failures: u32,
+    /// Not to be tried before.
+    not_before: Option<Instant>,
+    /// When a connection was lost that had worked.
+    lost: Option<Instant>,
+}
+
+impl Healing {
+    /// The server answered.
+    pub(super) fn worked(&mut self) {
+        *self = Self::default();
+    }
+
+    /// A connection that had worked was lost.
+    pub(super) fn lost(&mut self, now: Instant) {
+        *self = Self { lost: Some(now), ..Self::default() };
+    }
+
+    /// There was no connection, or it was lost before it worked. How long to wait now.
+    pub(super) fn failed(&mut self, now: Instant) -> Duration {
+        let pause = SHORTEST.saturating_mul(1 << self.failures.min(16)).min(LONGEST);
+        self.failures = self.failures.saturating_add(1);
+        let pause = varied(pause);
+        self.not_before = Some(now + pause);
+        pause
+    }
+
+    /// Until when to wait.
+    pub(super) fn not_before(&self) -> Option<Instant> {
+        self.not_before
+    }
+
+    /// Whether the server was there a moment ago.
+    pub(super) fn was_there(&self, now: Instant) -> bool {
+        self.lost.is_some_and(|lost| now.saturating_duration_since(lost) < GRACE)
+    }
+}
+
+/// Between half and one and a half times a pause.
+fn varied(pause: Duration) -> Duration {
+    let dice = RandomState::new().hash_one(0) % 1001; // seeded by the system
+    pause / 2 + pause.mul_f64(f64::from(u32::try_from(dice).unwrap_or(0)) / 1000.0)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn pauses_grow_and_stay_bounded() {
+        let (mut healing, now) = (Healing::default(), Instant::now());
+        assert_eq!(healing.not_before(), None);
+        for failure in 0..100 {
+            let plain = SHORTEST.saturating_mul(1 << failure.min(16)).min(LONGEST);
+            let pause = healing.failed(now);
+            assert!(pause >= plain / 2 && pause <= plain * 3 / 2, "{pause:?} after {failure}");
+            assert_eq!(healing.not_before(), Some(now + pause));
+        }
+        healing.lost(now);
+        assert!(healing.not_before().is_none() && healing.was_there(now) && !healing.was_there(now + GRACE));
+        assert!(healing.failed(now) <= SHORTEST * 3 / 2);
+        healing.worked();
+        assert!(!healing.was_there(now));
+        let pauses: std::collections::HashSet<_> = (0..50).map(|_| varied(LONGEST)).collect();
+        assert!(pauses.len() > 10, "all clients would come at once");
+    }
+}

@@ -1,0 +1,101 @@
+//! `larder_stats`: what a store has seen, and how its servers are.
+
+use super::argument::{LARGEST_STRUCT, invalid};
+use super::error::larder_error;
+use super::guard::guard;
+use super::status::{LARDER_OK, larder_status};
+use super::store::{find, larder_store};
+use crate::backend::Health;
+
+/// What a store has seen since it was opened, and how its servers are. Start from `LARDER_STATS_INIT`; the struct only
+/// grows at its end.
+#[repr(C)]
+#[derive(Clone, Copy, Default)]
+pub struct larder_store_stats {
+    /// `sizeof(larder_store_stats)`.
+    pub struct_size: u32,
+    /// How many servers the store has; 0 where there are none.
+    pub servers: u32,
+    /// Servers to which calls fail at once now, because they failed again and again.
+    pub breakers_open: u32,
+    /// Always 0.
+    pub reserved: u32,
+    /// Values that were found.
+    pub hits: u64,
+    /// Values that were asked for and not found.
+    pub misses: u64,
+    /// Operations that failed, the next two included.
+    pub failures: u64,
+    /// Those whose deadline passed.
+    pub timeouts: u64,
+    /// Those that IGNORE_EXCEPTIONS hid.
+    pub ignored: u64,
+    /// How often a server's breaker opened.
+    pub breaker_opened: u64,
+    /// Calls that failed at once for it.
+    pub breaker_refused: u64,
+    /// Connections that are open now.
+    pub connections: u64,
+    /// Connections that were made.
+    pub connected: u64,
+    /// Attempts to connect that failed.
+    pub connect_failures: u64,
+}
+
+/// The size of `larder_store_stats` in larder 0.1: programs that were built then still bring it.
+const FIRST_SIZE: usize = 96;
+
+/// Tells what a store has seen, and how its servers are.
+///
+/// @param store the store
+/// @param stats begins with its size; receives the rest
+/// @param err NULL, or receives an error on failure, to be released
+/// @return LARDER_OK; LARDER_EINVAL; LARDER_EHANDLE
+///
+/// Blocks: never. Threads: any. Owns: nothing. Since: 0.1
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn larder_stats(
+    store: *const larder_store,
+    stats: *mut larder_store_stats,
+    err: *mut *mut larder_error,
+) -> larder_status {
+    let body = || {
+        if stats.is_null() {
+            return Err(invalid("stats is NULL"));
+        }
+        // SAFETY: the host passes a struct that begins with its size.
+        let size = unsafe { stats.cast::<u32>().read() };
+        if !(FIRST_SIZE..=LARGEST_STRUCT).contains(&(size as usize)) {
+            return Err(invalid(format!("struct_size of the stats is {size}; start from LARDER_STATS_INIT")));
+        }
+        let store = &find(store as u64)?.store;
+        let (seen, health) = (store.stats(), store.health());
+        let sum = |count: fn(&Health) -> u64| health.iter().map(count).sum();
+        let told = larder_store_stats {
+            struct_size: size,
+            servers: u32::try_from(health.len()).unwrap_or(u32::MAX),
+            breakers_open: u32::try_from(health.iter().filter(|server| server.breaker_open).count())
+                .unwrap_or(u32::MAX),
+            reserved: 0,
+            hits: seen.hits,
+            misses: seen.misses,
+            failures: seen.failures,
+            timeouts: seen.timeouts,
+            ignored: seen.ignored,
+            breaker_opened: sum(|server| server.breaker_opened),
+            breaker_refused: sum(|server| server.refused),
+            connections: sum(|server| server.connections),
+            connected: sum(|server| server.connected),
+            connect_failures: sum(|server| server.connect_failures),
+        };
+        // SAFETY: the host's struct has `size` bytes; what is not known here becomes 0.
+        unsafe {
+            let known = (size as usize).min(size_of::<larder_store_stats>());
+            std::ptr::copy_nonoverlapping((&raw const told).cast::<u8>(), stats.cast(), known);
+            std::ptr::write_bytes(stats.cast::<u8>().add(known), 0, size as usize - known);
+        }
+        Ok(LARDER_OK)
+    };
+    // SAFETY: `err` is NULL or can be written.
+    unsafe { guard(err, body) }
+}
