@@ -7,9 +7,13 @@ mod common;
 mod driver;
 
 use std::path::Path;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
 
 use common::redis::RedisServer;
-use driver::{Link, Outcome, Under, VALGRIND_FOUND, build, folder_of_its_own, library_folder, run, under};
+use driver::{
+    Link, Outcome, Under, VALGRIND_FOUND, build, folder_of_its_own, library_folder, run, run_with_leaks, under,
+};
 
 /// Runs a program as `program <folder> <URL of an empty Redis, or "-">`.
 fn run_with(program: &Path, redis: Option<&RedisServer>, more: &[&str]) -> Outcome {
@@ -36,6 +40,17 @@ fn misuse_linked_statically() {
 }
 
 #[test]
+fn misuse_async() {
+    run_with(&build("tests/c/misuse_async.c", Link::Dynamic), None, &[]).expect("every call was refused");
+}
+
+#[test]
+fn hostile() {
+    run_with(&build("tests/c/hostile.c", Link::Dynamic), Some(&RedisServer::start()), &[])
+        .expect("nobody waited for himself");
+}
+
+#[test]
 fn threads() {
     run_with(&build("tests/c/threads.c", Link::Dynamic), Some(&RedisServer::start()), &[])
         .expect("nothing was mixed up");
@@ -51,6 +66,12 @@ fn dlopen() {
     let library = library_folder().join("liblarder.so");
     let program = build("tests/c/dlopen.c", Link::Not);
     run_with(&program, Some(&RedisServer::start()), &[library.to_str().unwrap()]).expect("loaded and unloaded 7 times");
+}
+
+#[test]
+fn exit() {
+    let (program, folder) = (build("tests/c/exit.c", Link::Dynamic), folder_of_its_own("run"));
+    run_with_leaks(true, &program, &folder, &[folder.to_str().unwrap(), "-"]).expect("nothing fell over");
 }
 
 #[test]
@@ -81,8 +102,82 @@ fn fork() {
 }
 
 #[test]
+fn fork_many() {
+    run_with(&build("tests/c/fork_many.c", Link::Dynamic), Some(&RedisServer::start()), &[]).expect("no hang");
+}
+
+#[test]
 fn callbacks() {
     run_with(&build("tests/c/callbacks.c", Link::Dynamic), Some(&RedisServer::start()), &[]).expect("exactly once");
+}
+
+#[test]
+fn queue() {
+    run_with(&build("tests/c/queue.c", Link::Dynamic), Some(&RedisServer::start()), &[]).expect("one event for each");
+}
+
+#[test]
+fn many_in_flight() {
+    run_with(&build("tests/c/many_in_flight.c", Link::Dynamic), Some(&RedisServer::start()), &[])
+        .expect("there was room for them");
+}
+
+#[test]
+fn order() {
+    run_with(&build("tests/c/order.c", Link::Dynamic), Some(&RedisServer::start()), &[]).expect("one after the other");
+}
+
+#[test]
+fn twins() {
+    run_with(&build("tests/c/twins.c", Link::Dynamic), Some(&RedisServer::start()), &[]).expect("word for word");
+}
+
+#[test]
+fn queue_faults() {
+    run_with(&build("tests/c/queue_faults.c", Link::Dynamic), None, &[]).expect("answered in time");
+}
+
+#[test]
+fn exactly_once() {
+    let program = build("tests/c/exactly_once.c", Link::Dynamic);
+    let server = RedisServer::start();
+    let (folder, url) = (folder_of_its_own("run"), server.url(3));
+    let ended = AtomicBool::new(false);
+    std::thread::scope(|scope| {
+        let _ends = OnDrop(|| ended.store(true, Ordering::SeqCst));
+        let restarts = scope.spawn(|| trouble(server, &ended));
+        let outcome = run(&program, &folder, &[folder.to_str().unwrap(), &url]);
+        ended.store(true, Ordering::SeqCst);
+        println!("{}the server was killed {} times", outcome.said, restarts.join().unwrap());
+        outcome.expect("exactly once: ");
+    });
+    let _ = std::fs::remove_dir_all(folder);
+}
+
+/// Kills a server and starts another in its place, and lets it stand still, until `ended`; how often it was killed.
+fn trouble(mut server: RedisServer, ended: &AtomicBool) -> u32 {
+    let (port, mut kills) = (server.port(), 0);
+    while !ended.load(Ordering::SeqCst) {
+        std::thread::sleep(Duration::from_millis(150));
+        server.pause(true);
+        std::thread::sleep(Duration::from_millis(60));
+        server.pause(false);
+        std::thread::sleep(Duration::from_millis(150));
+        drop(server);
+        std::thread::sleep(Duration::from_millis(40));
+        server = RedisServer::start_on(port, None);
+        kills += 1;
+    }
+    kills
+}
+
+/// Does something however a test ends.
+struct OnDrop<F: Fn()>(F);
+
+impl<F: Fn()> Drop for OnDrop<F> {
+    fn drop(&mut self) {
+        self.0();
+    }
 }
 
 #[test]

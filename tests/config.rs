@@ -146,6 +146,10 @@ fn wrong_documents_say_where_and_what() {
             json!({"a": {"BACKEND": LOCMEM, "LARDER": {"TIMEOUT_MS": 1.5}}}),
             "a.LARDER.TIMEOUT_MS: must be a whole number",
         ),
+        (
+            json!({"a": {"BACKEND": LOCMEM, "LARDER": {"RETRIES": 5}}}),
+            "a.LARDER.RETRIES: larder has no such setting; there are TIMEOUT_MS, MAX_VALUE_BYTES, MAX_VALUE_NODES, ",
+        ),
         (json!({"a": {"BACKEND": LOCMEM, "LARDER": {"MAX_VALUE_DEPTH": -1}}}), "a.LARDER.MAX_VALUE_DEPTH: must be"),
         (json!({"a": {"BACKEND": LOCMEM, "LARDER": {"MAX_VALUE_NODES": true}}}), "a.LARDER.MAX_VALUE_NODES: must be"),
         (

@@ -3,6 +3,9 @@
 // Tests may say plainly what must not happen.
 #![allow(clippy::expect_used, clippy::indexing_slicing)]
 
+#[path = "config_redis/connections.rs"]
+mod connections;
+
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -219,7 +222,10 @@ fn locations_are_split_as_each_package_does() {
             } else if pieces.len() == 1 {
                 assert_eq!(opened(&document).redis.server.address, Address::Tcp("a".to_owned(), 1));
             } else {
-                assert!(not_built_in(&document).ends_with("several servers are not in this version of larder"));
+                // R-2, DR-5: the first is written to.
+                let redis = opened(&document).redis;
+                assert_eq!(redis.server.address, Address::Tcp("a".to_owned(), 1));
+                assert_eq!(redis.replicas.len(), pieces.len() - 1);
             }
         }
     }
@@ -350,6 +356,10 @@ fn django_redis_options() {
     // What is ignored there is warned about.
     for (options, expected) in [
         (json!({"password": "x"}), "password: is ignored, as in django-redis: unknown name; did you mean PASSWORD?"),
+        (
+            json!({"ssl_ca_certs": "/x"}),
+            "ssl_ca_certs: is ignored, as in django-redis: unknown name; it belongs in OPTIONS.CONNECTION_POOL_KWARGS",
+        ),
         (json!({"MAX_ENTRIES": 5}), "MAX_ENTRIES: has no effect with this backend"), // P-12
         (
             json!({"SOCKET_TIMOUT": 5}),
@@ -392,16 +402,24 @@ fn wrong_django_redis_options_are_refused() {
 #[test]
 fn what_this_version_lacks_stops_only_its_alias() {
     for (backend, location, options, place) in [
-        (CORE, "rediss://h", json!({}), "LOCATION"),
-        (CORE, "rediss://h", json!({"ssl_ca_certs": "/x"}), "LOCATION"),
-        (CORE, "redis://a;redis://b", json!({}), "LOCATION"),
+        (CORE, "rediss://h", json!({"ssl_ciphers": "ALL"}), "OPTIONS.ssl_ciphers"),
+        (CORE, "rediss://h", json!({"ssl_validate_ocsp": true}), "OPTIONS.ssl_validate_ocsp"),
+        (CORE, "rediss://h", json!({"ssl_validate_ocsp_stapled": true}), "OPTIONS.ssl_validate_ocsp_stapled"),
+        (CORE, "rediss://h", json!({"ssl_ocsp_expected_cert": "x"}), "OPTIONS.ssl_ocsp_expected_cert"),
+        (CORE, "rediss://h", json!({"ssl_include_verify_flags": [1]}), "OPTIONS.ssl_include_verify_flags"),
+        (CORE, "rediss://h", json!({"ssl_exclude_verify_flags": [1]}), "OPTIONS.ssl_exclude_verify_flags"),
+        (CORE, "rediss://h?ssl_ciphers=ALL", json!({}), "LOCATION (?ssl_ciphers)"),
         (CORE, "redis://h", json!({"serializer": "shop.JSON"}), "OPTIONS.serializer"),
         (CORE, "redis://h", json!({"pool_class": "redis.sentinel.SentinelConnectionPool"}), "OPTIONS.pool_class"),
         (CORE, "redis://h", json!({"parser_class": "shop.Parser"}), "OPTIONS.parser_class"),
         (CORE, "redis://h", json!({"decode_responses": true}), "OPTIONS.decode_responses"),
         (CORE, "redis://h", json!({"encoding": "latin-1"}), "OPTIONS.encoding"),
-        (DJANGO_REDIS, "rediss://h", json!({}), "LOCATION"),
-        (DJANGO_REDIS, "redis://a,redis://b", json!({}), "LOCATION"),
+        (
+            DJANGO_REDIS,
+            "rediss://h",
+            json!({"CONNECTION_POOL_KWARGS": {"ssl_ciphers": "ALL"}}),
+            "OPTIONS.CONNECTION_POOL_KWARGS.ssl_ciphers",
+        ),
         (DJANGO_REDIS, "redis://h", json!({"CLIENT_CLASS": "django_redis.client.HerdClient"}), "OPTIONS.CLIENT_CLASS"),
         (DJANGO_REDIS, "redis://h", json!({"CLIENT_CLASS": "shop.Client"}), "OPTIONS.CLIENT_CLASS"),
         (

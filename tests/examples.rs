@@ -11,7 +11,7 @@ use std::process::Command;
 
 use common::python;
 use common::redis::{RedisServer, free_port};
-use driver::{Link, Outcome, build, finish, folder_of_its_own, root, run};
+use driver::{Link, Outcome, build, build_with, finish, folder_of_its_own, root, run};
 
 /// Builds an example.
 fn example(name: &str) -> PathBuf {
@@ -127,6 +127,96 @@ fn callbacks() {
         assert_eq!(outcome.said.matches("answered: LARDER_OK\n").count(), 3, "{}", outcome.said);
         assert_eq!(outcome.said.matches("answered: LARDER_MISS\n").count(), 1, "{}", outcome.said);
     }
+}
+
+/// An example without arguments (in memory), with files, with a server, and with one that does not answer.
+fn with_each_backend(program: &Path, first: &[&str], check: impl Fn(&str, &Outcome)) {
+    let server = RedisServer::start();
+    let folder = configured(server.port());
+    for more in [&[][..], &["caches.json", "default"], &["caches.json", "pyot-filebased"]] {
+        let outcome = run(program, &folder, &[first, more].concat());
+        outcome.expect("");
+        check(more.last().unwrap_or(&"memory"), &outcome);
+    }
+    let folder = configured(free_port());
+    let outcome = run(program, &folder, &[first, &["caches.json", "default"]].concat());
+    check("nobody", &outcome);
+}
+
+#[test]
+fn epoll_queue() {
+    with_each_backend(&example("epoll_queue"), &[], |alias, outcome| {
+        outcome.expect("40 answers to 40 requests, and the timer ticked");
+        if alias == "nobody" {
+            assert_eq!(outcome.said.matches(" failed: ").count(), 40, "{}", outcome.said);
+            return;
+        }
+        let squares = (0..20).map(|number| format!("{number} squared is {}", number * number));
+        let said: Vec<&str> = outcome.said.lines().filter(|line| line.contains("squared")).collect();
+        // different keys are not ordered
+        assert_eq!(sorted(said.iter().map(ToString::to_string)), sorted(squares));
+    });
+}
+
+fn sorted(lines: impl Iterator<Item = String>) -> Vec<String> {
+    let mut lines: Vec<String> = lines.collect();
+    lines.sort_unstable();
+    lines
+}
+
+#[test]
+fn libuv_queue() {
+    let program = build_with("examples-c/libuv_queue.c", Link::Dynamic, &["libuv"]);
+    with_each_backend(&program, &[], |alias, outcome| {
+        outcome.expect("the loop has ended\n");
+        if alias == "nobody" {
+            assert_eq!(outcome.said.matches(" on alias 'default' at redis://127.0.0.1:").count(), 4, "{outcome:?}");
+        } else {
+            outcome.expect("set to 41: LARDER_OK\ncount: 42\ndelete: LARDER_OK\nget: LARDER_MISS\n");
+        }
+    });
+}
+
+#[test]
+fn game_loop() {
+    with_each_backend(&example("game_loop"), &["0.5"], |alias, outcome| {
+        outcome.expect("30 frames: 600 submitted, 0 skipped\nlarder took ");
+        outcome.expect("\n600 answered: ");
+        if alias == "nobody" {
+            outcome.expect(" 0 found what was saved, 600 failed\n");
+        } else if alias == "memory" {
+            outcome.expect(" 300 found what was saved, 0 failed\n"); // elsewhere 500 ms may be too short, on a busy machine
+        }
+    });
+}
+
+#[test]
+fn prefork() {
+    let (program, server) = (example("prefork"), RedisServer::start());
+    let folder = configured(server.port());
+    for arguments in [&[][..], &["caches.json", "default"], &["caches.json", "pyot-filebased"]] {
+        let outcome = run(&program, &folder, arguments);
+        outcome.expect("4 workers, 0 failed\n");
+        for worker in 0..4 {
+            outcome.expect(&format!("\nparent: worker {worker} counted to 25\n"));
+            outcome.expect(&format!("worker {worker}: \"hello, worker\", counted to 25\n"));
+        }
+        if arguments.last() == Some(&"default") {
+            outcome.expect("parent: all together 100\n"); // files cannot add atomically
+        }
+    }
+    let outcome = run(&program, &configured(free_port()), &["caches.json", "default"]);
+    assert_eq!(outcome.status, Some(1), "{}", outcome.said);
+    assert!(outcome.said.starts_with("LARDER_ECONNECTION: set on alias 'default' at redis://"), "{}", outcome.said);
+}
+
+#[test]
+fn cancel() {
+    let outcome = run(&example("cancel"), &folder_of_its_own("example"), &[] as &[&str]);
+    outcome.expect("cancel: LARDER_OK\nrequest 1: LARDER_ECANCELLED\n");
+    outcome.expect("cancel again: LARDER_MISS\nrequest 2: LARDER_ETIMEOUT\n");
+    outcome.expect("the deadline of 200 ms passed");
+    outcome.expect("nothing more\n");
 }
 
 #[test]

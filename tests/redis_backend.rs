@@ -10,40 +10,42 @@ use std::time::Duration;
 
 use base64::Engine;
 use bytes::Bytes;
+use common::flight::{NoRuntime, config_for};
 use common::redis::{Monitor, RedisServer};
 use larder::backend::redis::Redis;
 use larder::backend::{Backend, Counted, Entry, Spawner, Touched, When, Written};
-use larder::config::{self, Address, Flavor, Server};
-use larder::error::{Kind, Result};
+use larder::config::{self, Address, Flavor};
+use larder::error::{Error, Kind, Result};
 use larder::key::MadeKey;
+use larder::log::Silent;
 use larder::timeout::{Budget, Ttl};
 use serde_json::Value;
 
 const BUDGET: Budget = Budget::new(Duration::from_secs(20));
 
-/// Runs nothing: synchronous calls need no runtime.
-struct NoRuntime;
+/// Refuses to run anything, as after shutdown: many callers at once would share a connection on the runtime, and have
+/// to get along without.
+struct Refusing;
 
-impl Spawner for NoRuntime {
+impl Spawner for Refusing {
+    fn prepare(&self) -> Result<()> {
+        Err(Error::new(Kind::Shutdown, "refused"))
+    }
+
     fn spawn(&self, _: std::pin::Pin<Box<dyn Future<Output = ()> + Send>>) -> Result<()> {
-        panic!("a synchronous call entered the runtime")
+        panic!("it was refused before")
     }
 
     fn spawn_blocking(&self, _: Box<dyn FnOnce() + Send>) -> Result<()> {
-        panic!("a synchronous call entered the runtime")
+        panic!("it was refused before")
     }
 }
 
 fn settings(flavor: Flavor, address: Address) -> config::Redis {
-    let server = Server {
-        address,
-        username: None,
-        password: None,
-        database: 0,
-        client_name: None,
-        shown: "redis://test".into(),
-    };
-    config::Redis { flavor, server, connect: None, max_connections: 100, ignore_exceptions: false }
+    let mut config = config_for(address, flavor);
+    config.server.database = 0;
+    config.max_connections = 100;
+    config
 }
 
 fn tcp(server: &RedisServer) -> Address {
@@ -51,7 +53,7 @@ fn tcp(server: &RedisServer) -> Address {
 }
 
 fn open(flavor: Flavor, server: &RedisServer) -> Redis {
-    Redis::open(settings(flavor, tcp(server)), Arc::new(NoRuntime))
+    Redis::open(settings(flavor, tcp(server)), Arc::new(NoRuntime), Arc::new(Silent))
 }
 
 fn key(text: &str) -> MadeKey {
@@ -300,12 +302,12 @@ fn operations_send_what_python_sends() {
 fn unix_sockets_passwords_databases_and_client_names() {
     let server = RedisServer::with_password("s3cret");
     let mut config = settings(Flavor::DjangoRedis, Address::Unix(server.socket_path()));
-    let refused = Redis::open(config.clone(), Arc::new(NoRuntime)).ping(BUDGET).unwrap_err();
+    let refused = Redis::open(config.clone(), Arc::new(NoRuntime), Arc::new(Silent)).ping(BUDGET).unwrap_err();
     assert_eq!(refused.kind(), Kind::Server);
     assert!(refused.to_string().contains("password"), "{refused}");
 
     config.server.password = Some("wrong".into());
-    let refused = Redis::open(config.clone(), Arc::new(NoRuntime)).ping(BUDGET).unwrap_err();
+    let refused = Redis::open(config.clone(), Arc::new(NoRuntime), Arc::new(Silent)).ping(BUDGET).unwrap_err();
     assert_eq!(refused.kind(), Kind::Server);
     assert!(!refused.to_string().contains("wrong"), "{refused}");
 
@@ -313,7 +315,7 @@ fn unix_sockets_passwords_databases_and_client_names() {
     config.server.username = Some("default".into());
     config.server.database = 3;
     config.server.client_name = Some("larder-test".into());
-    let cache = Redis::open(config.clone(), Arc::new(NoRuntime));
+    let cache = Redis::open(config.clone(), Arc::new(NoRuntime), Arc::new(Silent));
     cache.set(&key("k"), b"v", Ttl::Forever, When::Always, BUDGET).unwrap();
     assert_eq!(server.command(3, &[b"GET", b"k"]), b"v");
     let clients = String::from_utf8(server.command(0, &[b"CLIENT", b"LIST"])).unwrap();
@@ -321,10 +323,10 @@ fn unix_sockets_passwords_databases_and_client_names() {
     assert!(ours.contains(" db=3 "), "{ours}");
 
     config.server.database = 99;
-    let refused = Redis::open(config.clone(), Arc::new(NoRuntime)).ping(BUDGET).unwrap_err();
+    let refused = Redis::open(config.clone(), Arc::new(NoRuntime), Arc::new(Silent)).ping(BUDGET).unwrap_err();
     assert!(refused.to_string().contains("database"), "{refused}");
     config.server.address = Address::Unix(PathBuf::from("/nonexistent/redis.sock"));
-    let refused = Redis::open(config, Arc::new(NoRuntime)).ping(BUDGET).unwrap_err();
+    let refused = Redis::open(config, Arc::new(NoRuntime), Arc::new(Silent)).ping(BUDGET).unwrap_err();
     assert_eq!(refused.kind(), Kind::Connection);
 }
 
@@ -335,20 +337,25 @@ fn a_user_without_a_password_is_still_that_user() {
     server.command(0, &[b"ACL", b"SETUSER", b"reader", b"on", b"nopass", b"~*", b"+get", b"+ping"]);
     let mut config = settings(Flavor::Core, Address::Tcp("127.0.0.1".into(), server.port()));
     config.server.username = Some("reader".into());
-    let cache = Redis::open(config.clone(), Arc::new(NoRuntime));
+    let cache = Redis::open(config.clone(), Arc::new(NoRuntime), Arc::new(Silent));
     assert_eq!(cache.get(&key("k"), BUDGET).unwrap(), None);
     let refused = cache.set(&key("k"), b"v", Ttl::Forever, When::Always, BUDGET).unwrap_err();
     assert!(refused.to_string().contains("ACL"), "{refused}");
     config.server.username = Some("nobody".into());
-    let refused = Redis::open(config, Arc::new(NoRuntime)).ping(BUDGET).unwrap_err();
+    let refused = Redis::open(config, Arc::new(NoRuntime), Arc::new(Silent)).ping(BUDGET).unwrap_err();
     assert!(refused.to_string().contains("the user or the password"), "{refused}");
 }
 
 #[test]
 fn names_are_looked_up() {
     let server = RedisServer::start();
-    let cache =
-        |host: &str| Redis::open(settings(Flavor::Core, Address::Tcp(host.into(), server.port())), Arc::new(NoRuntime));
+    let cache = |host: &str| {
+        Redis::open(
+            settings(Flavor::Core, Address::Tcp(host.into(), server.port())),
+            Arc::new(NoRuntime),
+            Arc::new(Silent),
+        )
+    };
     cache("localhost").ping(BUDGET).unwrap();
     let error = cache("no-such-host.invalid").ping(BUDGET).unwrap_err();
     assert!(matches!(error.kind(), Kind::Connection | Kind::Timeout), "{error}");
@@ -438,7 +445,7 @@ fn callers_share_connections_up_to_the_limit() {
     let before = connections_made(&server);
     let mut config = settings(Flavor::Core, tcp(&server));
     config.max_connections = 3;
-    let cache = Redis::open(config, Arc::new(NoRuntime));
+    let cache = Redis::open(config, Arc::new(Refusing), Arc::new(Silent));
     std::thread::scope(|scope| {
         for thread in 0..16 {
             let cache = &cache;
@@ -459,7 +466,7 @@ fn callers_share_connections_up_to_the_limit() {
 #[test]
 fn counting_at_once_loses_nothing() {
     let server = RedisServer::start();
-    let cache = open(Flavor::Core, &server);
+    let cache = Redis::open(settings(Flavor::Core, tcp(&server)), Arc::new(Refusing), Arc::new(Silent));
     cache.set(&key("n"), b"0", Ttl::Millis(100_000), When::Always, BUDGET).unwrap();
     std::thread::scope(|scope| {
         for _ in 0..8 {

@@ -11,66 +11,24 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, mpsc};
 use std::time::{Duration, Instant};
 
+use common::flight::{self, FACES, Face, Runtime, SLACK, ask, tcp};
 use common::redis::{RedisServer, free_port};
 use larder::backend::redis::Redis;
-use larder::backend::{Backend, Reply, Request, Sink, Spawner, Ticket, When, Written};
-use larder::config::{self, Address, Flavor, Server};
+use larder::backend::{Backend, Reply, Request, When, Written};
+use larder::config::{self, Flavor};
 use larder::error::{Error, Kind, Result};
 use larder::key::MadeKey;
+use larder::log::Silent;
 use larder::timeout::{Budget, Ttl};
 
 /// What a call that is to fail by time is given.
 const SHORT: Budget = Budget::new(Duration::from_millis(300));
 /// What every other call is given.
 const LONG: Budget = Budget::new(Duration::from_secs(20));
-/// How much later than its deadline a call may end, on a machine that does much else.
-const SLACK: Duration = Duration::from_secs(10);
-
-struct Runtime(tokio::runtime::Runtime);
-
-impl Spawner for Runtime {
-    fn spawn(&self, task: std::pin::Pin<Box<dyn Future<Output = ()> + Send>>) -> Result<()> {
-        drop(self.0.spawn(task));
-        Ok(())
-    }
-
-    fn spawn_blocking(&self, job: Box<dyn FnOnce() + Send>) -> Result<()> {
-        drop(self.0.spawn_blocking(job));
-        Ok(())
-    }
-}
-
-fn runtime() -> Arc<Runtime> {
-    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
-    Arc::new(Runtime(runtime))
-}
-
-type Answer = (u64, Result<Reply>);
-
-/// Where answers of one test arrive.
-struct Answers(mpsc::Sender<Answer>);
-
-impl Sink for Answers {
-    fn deliver(&self, tag: u64, answer: Result<Reply>) {
-        let _ = self.0.send((tag, answer));
-    }
-}
-
-fn answers() -> (Arc<dyn Sink>, mpsc::Receiver<Answer>) {
-    let (sender, receiver) = mpsc::channel();
-    (Arc::new(Answers(sender)), receiver)
-}
-
 fn config_for(port: u16) -> config::Redis {
-    let server = Server {
-        address: Address::Tcp("127.0.0.1".into(), port),
-        username: None,
-        password: None,
-        database: 0,
-        client_name: None,
-        shown: "redis://test".into(),
-    };
-    config::Redis { flavor: Flavor::DjangoRedis, server, connect: None, max_connections: 4, ignore_exceptions: false }
+    let mut config = flight::config_for(tcp(port), Flavor::DjangoRedis);
+    config.server.database = 0;
+    config
 }
 
 fn key(text: &str) -> MadeKey {
@@ -84,33 +42,16 @@ struct Client {
     _runtime: Arc<Runtime>,
 }
 
-#[derive(Clone, Copy, Debug, PartialEq)]
-enum Face {
-    Synchronous,
-    Asynchronous,
-}
-
-const FACES: [Face; 2] = [Face::Synchronous, Face::Asynchronous];
-
 impl Client {
     fn new(config: config::Redis, face: Face) -> Self {
-        let runtime = runtime();
-        Self { cache: Redis::open(config, runtime.clone()), face, _runtime: runtime }
+        let runtime = Runtime::start();
+        Self { cache: Redis::open(config, runtime.clone(), Arc::new(Silent)), face, _runtime: runtime }
     }
 
     /// Carries a request out, and fails the test if it does not end in time.
     fn call(&self, request: &Request<'_>, budget: Budget) -> Result<Reply> {
         let begin = Instant::now();
-        let answer = if self.face == Face::Synchronous {
-            larder::backend::perform(&self.cache, request, budget)
-        } else {
-            let (sink, receiver) = answers();
-            self.cache.start(*request, budget, Ticket::new(sink, 7));
-            let (tag, answer) = receiver.recv_timeout(budget.total() + SLACK).expect("no answer");
-            assert_eq!(tag, 7);
-            assert!(receiver.recv_timeout(Duration::from_millis(1)).is_err(), "two answers");
-            answer
-        };
+        let answer = ask(&self.cache, self.face, request, budget);
         assert!(begin.elapsed() < budget.total() + SLACK, "{:?} took {:?}", self.face, begin.elapsed());
         answer
     }

@@ -4,108 +4,21 @@
 
 mod common;
 
+use std::io::Write;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU32, AtomicUsize, Ordering};
-use std::time::{Duration, Instant};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::time::Duration;
 
-use common::redis::{RedisServer, free_port};
+use common::flight::{LONG, Ledger, Runtime, config_for, said, tcp};
+use common::redis::{RedisClient, RedisServer, free_port};
 use larder::backend::redis::Redis;
-use larder::backend::{Backend, Reply, Request, Sink, Spawner, Ticket, Touched, When, Written};
-use larder::config::{self, Address, Flavor, Server};
-use larder::error::{Error, Kind, Result};
+use larder::backend::{Backend, Entry, Reply, Request, Ticket, Touched, When, Written, perform};
+use larder::config::{Address, Flavor};
+use larder::error::Kind;
 use larder::key::MadeKey;
 use larder::lock::Mutex;
+use larder::log::Silent;
 use larder::timeout::{Budget, Ttl};
-
-const LONG: Budget = Budget::new(Duration::from_secs(60));
-
-/// A runtime that can be ended, as at shutdown.
-struct Runtime(Mutex<Option<tokio::runtime::Runtime>>);
-
-impl Runtime {
-    fn start() -> Arc<Self> {
-        let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
-        Arc::new(Self(Mutex::new(Some(runtime))))
-    }
-
-    fn end(&self) {
-        let runtime = self.0.lock().take();
-        runtime.unwrap().shutdown_timeout(Duration::from_secs(10));
-    }
-}
-
-impl Spawner for Runtime {
-    fn spawn(&self, task: std::pin::Pin<Box<dyn Future<Output = ()> + Send>>) -> Result<()> {
-        let runtime = self.0.lock();
-        let runtime = runtime.as_ref().ok_or_else(|| Error::new(Kind::Shutdown, "ended"))?;
-        drop(runtime.spawn(task));
-        Ok(())
-    }
-
-    fn spawn_blocking(&self, job: Box<dyn FnOnce() + Send>) -> Result<()> {
-        let runtime = self.0.lock();
-        let runtime = runtime.as_ref().ok_or_else(|| Error::new(Kind::Shutdown, "ended"))?;
-        drop(runtime.spawn_blocking(job));
-        Ok(())
-    }
-}
-
-/// Counts how often each tag was answered, and keeps the answers.
-struct Ledger {
-    counts: Vec<AtomicU32>,
-    arrived: AtomicUsize,
-    answers: Mutex<Vec<(u64, Result<Reply>)>>,
-}
-
-impl Ledger {
-    fn new(size: usize) -> Arc<Self> {
-        Arc::new(Self {
-            counts: (0..size).map(|_| AtomicU32::new(0)).collect(),
-            arrived: AtomicUsize::new(0),
-            answers: Mutex::default(),
-        })
-    }
-
-    fn ticket(self: &Arc<Self>, tag: usize) -> Ticket {
-        Ticket::new(self.clone(), tag as u64)
-    }
-
-    /// Waits until all have been answered, and shows that none was twice.
-    fn settle(&self) -> Vec<(u64, Result<Reply>)> {
-        let end = Instant::now() + Duration::from_secs(100);
-        while self.arrived.load(Ordering::SeqCst) < self.counts.len() {
-            assert!(Instant::now() < end, "{} of {} answered", self.arrived.load(Ordering::SeqCst), self.counts.len());
-            std::thread::sleep(Duration::from_millis(2));
-        }
-        std::thread::sleep(Duration::from_millis(20));
-        assert!(self.counts.iter().all(|count| count.load(Ordering::SeqCst) == 1), "not exactly once");
-        std::mem::take(&mut *self.answers.lock())
-    }
-}
-
-impl Sink for Ledger {
-    fn deliver(&self, tag: u64, answer: Result<Reply>) {
-        self.counts[usize::try_from(tag).unwrap()].fetch_add(1, Ordering::SeqCst);
-        self.answers.lock().push((tag, answer));
-        self.arrived.fetch_add(1, Ordering::SeqCst);
-    }
-}
-
-fn config_for(address: Address, flavor: Flavor) -> config::Redis {
-    let server = Server {
-        address,
-        username: None,
-        password: None,
-        database: 2,
-        client_name: None,
-        shown: "redis://test".into(),
-    };
-    config::Redis { flavor, server, connect: None, max_connections: 4, ignore_exceptions: false }
-}
-
-fn tcp(port: u16) -> Address {
-    Address::Tcp("127.0.0.1".into(), port)
-}
 
 fn key(number: usize) -> MadeKey {
     MadeKey::as_is(&format!(":1:k{number}"))
@@ -124,7 +37,7 @@ fn thousands_in_flight_get_their_own_answers() {
         [tcp(server.port()), Address::Unix(server.socket_path()), Address::Tcp("localhost".into(), server.port())]
     {
         let runtime = Runtime::start();
-        let cache = Redis::open(config_for(address, Flavor::DjangoRedis), runtime.clone());
+        let cache = Redis::open(config_for(address, Flavor::DjangoRedis), runtime.clone(), Arc::new(Silent));
         let writes = Ledger::new(1000);
         for number in 0..1000 {
             // Some are longer than what is read at once.
@@ -164,7 +77,7 @@ fn thousands_in_flight_get_their_own_answers() {
 fn operations_on_one_key_keep_their_order() {
     let server = RedisServer::start();
     let runtime = Runtime::start();
-    let cache = Redis::open(config_for(tcp(server.port()), Flavor::Core), runtime.clone());
+    let cache = Redis::open(config_for(tcp(server.port()), Flavor::Core), runtime.clone(), Arc::new(Silent));
     let ledger = Ledger::new(2000);
     for number in 0..1000 {
         set(&key(0), number.to_string().as_bytes(), Ttl::Forever, When::Always, &cache, ledger.ticket(number * 2));
@@ -184,7 +97,7 @@ fn sets_and_touches_answer_as_the_synchronous_ones_do() {
     for flavor in [Flavor::Core, Flavor::DjangoRedis] {
         server.command(0, &[b"FLUSHALL"]);
         let runtime = Runtime::start();
-        let cache = Redis::open(config_for(tcp(server.port()), flavor), runtime.clone());
+        let cache = Redis::open(config_for(tcp(server.port()), flavor), runtime.clone(), Arc::new(Silent));
         let one = |request: Request<'_>| {
             let ledger = Ledger::new(1);
             cache.start(request, LONG, ledger.ticket(0));
@@ -223,7 +136,7 @@ fn a_server_that_is_killed_leaves_nobody_waiting() {
     let port = free_port();
     let server = Mutex::new(Some(RedisServer::start_on(port, None)));
     let runtime = Runtime::start();
-    let cache = Redis::open(config_for(tcp(port), Flavor::DjangoRedis), runtime.clone());
+    let cache = Redis::open(config_for(tcp(port), Flavor::DjangoRedis), runtime.clone(), Arc::new(Silent));
     let ledger = Ledger::new(COUNT);
     let done = AtomicBool::new(false);
     std::thread::scope(|scope| {
@@ -265,7 +178,7 @@ fn a_server_that_is_killed_leaves_nobody_waiting() {
 fn memory_does_not_grow_without_a_bound() {
     let server = RedisServer::start();
     let runtime = Runtime::start();
-    let cache = Redis::open(config_for(tcp(server.port()), Flavor::DjangoRedis), runtime.clone());
+    let cache = Redis::open(config_for(tcp(server.port()), Flavor::DjangoRedis), runtime.clone(), Arc::new(Silent));
     let first = Ledger::new(1);
     cache.start(Request::Get(&key(0)), LONG, first.ticket(0));
     first.settle();
@@ -292,7 +205,7 @@ fn memory_does_not_grow_without_a_bound() {
 fn the_end_of_the_runtime_or_the_store_answers_too() {
     let server = RedisServer::start();
     let runtime = Runtime::start();
-    let cache = Redis::open(config_for(tcp(server.port()), Flavor::DjangoRedis), runtime.clone());
+    let cache = Redis::open(config_for(tcp(server.port()), Flavor::DjangoRedis), runtime.clone(), Arc::new(Silent));
     let first = Ledger::new(1);
     cache.start(Request::Get(&key(0)), LONG, first.ticket(0));
     first.settle();
@@ -310,9 +223,191 @@ fn the_end_of_the_runtime_or_the_store_answers_too() {
 
     // Closing a store lets what is under way end.
     let runtime = Runtime::start();
-    let cache = Redis::open(config_for(tcp(server.port()), Flavor::DjangoRedis), runtime.clone());
+    let cache = Redis::open(config_for(tcp(server.port()), Flavor::DjangoRedis), runtime.clone(), Arc::new(Silent));
     let ledger = Ledger::new(1000);
     (0..1000).for_each(|number| cache.start(Request::Get(&key(number)), LONG, ledger.ticket(number)));
     drop(cache);
     assert!(ledger.settle().iter().all(|(_, answer)| answer.is_ok()));
+}
+
+#[test]
+fn every_request_answers_as_the_synchronous_operation_does() {
+    let server = RedisServer::start();
+    let entries = [Entry { key: key(1), value: "one".into() }, Entry { key: key(2), value: "2".into() }];
+    let (keys, life) = ([key(1), key(2), key(3)], Ttl::Millis(90_000));
+    let many: Vec<MadeKey> = (0..10_001).map(key).collect();
+    let requests = [
+        Request::Ping,
+        Request::PurgeExpired,
+        Request::GetMany(&[]),
+        Request::SetMany(&[], life),
+        Request::DeleteMany(&[]),
+        Request::SetMany(&entries, life),
+        Request::GetMany(&keys),
+        Request::Ttl(&keys[0]),
+        Request::Persist(&keys[0]),
+        Request::Persist(&keys[0]),
+        Request::Ttl(&keys[0]),
+        Request::Ttl(&keys[2]),
+        Request::Has(&keys[0]),
+        Request::Has(&keys[2]),
+        Request::Incr(&keys[0], 1),
+        Request::Incr(&keys[1], 40),
+        Request::Incr(&keys[2], 1),
+        Request::Get(&keys[1]),
+        Request::Set { key: &keys[2], value: b"x", ttl: Ttl::Millis(0), when: When::Missing },
+        Request::Set { key: &keys[2], value: b"x", ttl: life, when: When::Missing },
+        Request::Set { key: &keys[2], value: b"x", ttl: Ttl::Millis(0), when: When::Missing },
+        Request::Set { key: &keys[2], value: b"x", ttl: Ttl::Millis(0), when: When::Always },
+        Request::Touch(&keys[1], life),
+        Request::Scan(b":1:k*", 0),
+        Request::GetMany(&many),
+        Request::Delete(&keys[0]),
+        Request::Delete(&keys[0]),
+        Request::DeleteMany(&keys),
+        Request::SetMany(&entries, life),
+        Request::DeleteMany(&many),
+        Request::SetMany(&entries, life),
+        Request::Clear(Some(b":1:k1")),
+        Request::Scan(b"*", 0),
+        Request::Clear(None),
+        Request::Scan(b"*", 0),
+    ];
+    for flavor in [Flavor::Core, Flavor::DjangoRedis] {
+        let runtime = Runtime::start();
+        let config = config_for(tcp(server.port()), flavor);
+        let cache = Redis::open(config.clone(), runtime.clone(), Arc::new(Silent));
+        server.command(0, &[b"FLUSHALL"]);
+        let wanted: Vec<String> = requests.iter().map(|one| said(&perform(&cache, one, LONG))).collect();
+        server.command(0, &[b"FLUSHALL"]);
+        for (request, wanted) in requests.iter().zip(&wanted) {
+            let ledger = Ledger::new(1);
+            cache.start(*request, LONG, ledger.ticket(0));
+            let answer = said(&ledger.settle().remove(0).1);
+            let request: String = format!("{request:?}").chars().take(200).collect();
+            assert!(answer == *wanted, "{flavor:?}: {request}");
+        }
+        runtime.end();
+    }
+}
+
+#[test]
+fn many_callers_share_a_connection_and_read_through_its_loss() {
+    const THREADS: usize = 16;
+    let server = RedisServer::start();
+    let runtime = Runtime::start();
+    let cache = Redis::open(config_for(tcp(server.port()), Flavor::DjangoRedis), runtime.clone(), Arc::new(Silent));
+    for number in 0..100 {
+        let value = format!("{number} ").repeat(number * 10 + 1);
+        cache.set(&key(number), value.as_bytes(), Ttl::Forever, When::Always, LONG).unwrap();
+    }
+    let done = AtomicBool::new(false);
+    std::thread::scope(|scope| {
+        scope.spawn(|| {
+            while !done.load(Ordering::SeqCst) {
+                std::thread::sleep(Duration::from_millis(60));
+                server.command(0, &[b"CLIENT", b"KILL", b"TYPE", b"normal", b"SKIPME", b"yes"]);
+            }
+        });
+        let readers: Vec<_> = (0..THREADS)
+            .map(|thread| {
+                let cache = &cache;
+                scope.spawn(move || {
+                    for round in 0..1000 {
+                        let number = (thread * 31 + round) % 101;
+                        let value = cache.get(&key(number), LONG).unwrap();
+                        let wanted = (number < 100).then(|| format!("{number} ").repeat(number * 10 + 1));
+                        assert!(value.as_deref() == wanted.as_deref().map(str::as_bytes), "another key's value");
+                    }
+                })
+            })
+            .collect();
+        for reader in readers {
+            reader.join().unwrap();
+        }
+        done.store(true, Ordering::SeqCst);
+    });
+    runtime.end();
+    assert!(cache.get(&key(1), LONG).unwrap().is_some(), "without a runtime too");
+}
+
+#[test]
+fn callers_that_all_wait_need_few_connections() {
+    const THREADS: usize = 24;
+    let listener = std::net::TcpListener::bind((std::net::Ipv4Addr::LOCALHOST, free_port())).unwrap();
+    let port = listener.local_addr().unwrap().port();
+    let (heard, connections) = (Arc::new(AtomicUsize::new(0)), Arc::new(AtomicUsize::new(0)));
+    let (tally, counts) = (heard.clone(), connections.clone());
+    std::thread::spawn(move || {
+        for stream in listener.incoming() {
+            counts.fetch_add(1, Ordering::SeqCst);
+            let (mut stream, heard) = (stream.unwrap(), tally.clone());
+            let mut commands = RedisClient::reading(stream.try_clone().unwrap());
+            std::thread::spawn(move || {
+                let mut names = Vec::new();
+                while let Some(command) = commands.heard() {
+                    names.push(command);
+                    heard.fetch_add(1, Ordering::SeqCst);
+                    // whoever comes last lets all go
+                    if names.len() == 1 {
+                        let (heard, mut stream) = (heard.clone(), stream.try_clone().unwrap());
+                        std::thread::spawn(move || {
+                            while heard.load(Ordering::SeqCst) < THREADS {
+                                std::thread::sleep(Duration::from_millis(1));
+                            }
+                            std::thread::sleep(Duration::from_millis(100));
+                            let _ = stream.write_all(b"+PONG\r\n".repeat(THREADS).as_slice());
+                        });
+                    }
+                }
+                let _ = stream.flush();
+            });
+        }
+    });
+    let runtime = Runtime::start();
+    let mut config = config_for(tcp(port), Flavor::DjangoRedis);
+    (config.server.database, config.max_connections) = (0, THREADS);
+    let cache = Redis::open(config, runtime.clone(), Arc::new(Silent));
+    std::thread::scope(|scope| {
+        for _ in 0..THREADS {
+            scope.spawn(|| cache.ping(LONG));
+        }
+    });
+    assert_eq!(heard.load(Ordering::SeqCst), THREADS);
+    assert!(connections.load(Ordering::SeqCst) <= 4, "{connections:?} connections");
+    runtime.end();
+}
+
+/// A write whose time was over before it was sent is never carried out: somebody may have written something newer since.
+#[test]
+fn what_was_late_before_it_was_sent_is_never_sent() {
+    let (server, runtime) = (RedisServer::start(), Runtime::start());
+    let cache = Redis::open(config_for(tcp(server.port()), Flavor::DjangoRedis), runtime.clone(), Arc::new(Silent));
+    let warm = Ledger::new(1);
+    set(&key(0), b"first", Ttl::Forever, When::Always, &cache, warm.ticket(0));
+    warm.settle();
+    server.pause(true);
+    let (count, filler) = (500, vec![b'x'; 60 << 10]);
+    let ledger = Ledger::new(count + 2);
+    for number in 0..count {
+        set(&key(1 + number), &filler, Ttl::Forever, When::Always, &cache, ledger.ticket(number));
+    }
+    std::thread::sleep(Duration::from_millis(100)); // the socket is full, and the task takes nothing more
+    let short = Budget::new(Duration::from_millis(200));
+    let stale = Request::Set { key: &key(0), value: b"stale", ttl: Ttl::Forever, when: When::Always };
+    cache.start(stale, short, ledger.ticket(count));
+    std::thread::sleep(Duration::from_millis(500));
+    cache.start(Request::Get(&key(0)), LONG, ledger.ticket(count + 1));
+    server.pause(false);
+    for (tag, answer) in ledger.settle() {
+        let number = usize::try_from(tag).unwrap();
+        match answer {
+            Err(error) if number == count => {
+                assert_eq!((error.kind(), error.may_have_happened()), (Kind::Timeout, false), "{error}");
+            }
+            Ok(Reply::Value(Some(value))) if number == count + 1 => assert_eq!(value, "first"),
+            Ok(Reply::Written(Written::Stored)) if number < count => {}
+            other => panic!("{number}: {other:?}"),
+        }
+    }
 }

@@ -4,8 +4,11 @@
 use std::path::PathBuf;
 
 pub mod client;
+pub mod flight;
 pub mod golden;
+pub mod proxy;
 pub mod python;
+pub mod random;
 pub mod redis;
 pub mod value;
 

@@ -115,6 +115,31 @@ impl RedisClient {
         Self(BufReader::new(TcpStream::connect((Ipv4Addr::LOCALHOST, port)).unwrap()))
     }
 
+    /// The other end: reads what a client sends.
+    pub fn reading(stream: TcpStream) -> Self {
+        Self(BufReader::new(stream))
+    }
+
+    /// Reads one command; `None` when the client is gone.
+    pub fn heard(&mut self) -> Option<Vec<Vec<u8>>> {
+        let mut line = String::new();
+        if self.0.read_line(&mut line).ok()? == 0 {
+            return None;
+        }
+        let count: usize = line.trim_end().strip_prefix('*')?.parse().ok()?;
+        (0..count)
+            .map(|_| {
+                let mut line = String::new();
+                self.0.read_line(&mut line).ok()?;
+                let size: usize = line.trim_end().strip_prefix('$')?.parse().ok()?;
+                let mut data = vec![0; size + 2];
+                self.0.read_exact(&mut data).ok()?;
+                data.truncate(size);
+                Some(data)
+            })
+            .collect()
+    }
+
     /// Sends a command and reads its reply.
     pub fn command(&mut self, arguments: &[&[u8]]) -> Vec<u8> {
         let mut request = format!("*{}\r\n", arguments.len()).into_bytes();

@@ -16,7 +16,7 @@ use larder::backend::dummy::Dummy;
 use larder::backend::file::File;
 use larder::backend::memory::{Memory, Tables};
 use larder::backend::{
-    Backend, Capability, Counted, Entry, IncrBy, Reply, Request, Sink, Spawner, Ticket, Touched, When, Written,
+    Answer, Backend, Capability, Counted, Entry, IncrBy, Reply, Request, Sink, Spawner, Ticket, Touched, When, Written,
 };
 use larder::config::Culling;
 use larder::error::{Error, Kind, Result};
@@ -265,15 +265,16 @@ fn the_dummy_keeps_nothing() {
     dummy.ping(BUDGET).unwrap();
 }
 
-struct Answers(Mutex<Sender<(u64, Result<Reply>)>>);
+struct Answers(Mutex<Sender<Answer>>);
 
 impl Sink for Answers {
-    fn deliver(&self, tag: u64, answer: Result<Reply>) {
-        self.0.lock().unwrap().send((tag, answer)).unwrap();
+    fn deliver(&self, answers: &mut Vec<Answer>) {
+        let sender = self.0.lock().unwrap();
+        answers.drain(..).for_each(|answer| sender.send(answer).unwrap());
     }
 }
 
-fn answers() -> (Arc<Answers>, Receiver<(u64, Result<Reply>)>) {
+fn answers() -> (Arc<Answers>, Receiver<Answer>) {
     let (sender, receiver) = channel();
     (Arc::new(Answers(Mutex::new(sender))), receiver)
 }
@@ -298,6 +299,7 @@ fn started_operations_keep_their_order() {
                 Reply::Value(value) => assert_eq!(value.unwrap(), (tag / 3).to_string()),
                 Reply::Written(written) => assert_eq!(written, Written::Stored),
                 Reply::Touched(touched) => assert_eq!(touched, Touched::Changed),
+                other => panic!("{other:?}"),
             }
         }
     });

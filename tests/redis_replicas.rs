@@ -1,0 +1,218 @@
+//! A Redis cache of several servers: who is written to, and who is read from (R-2, DR-5). Both faces.
+#![cfg(feature = "redis")]
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing)]
+
+mod common;
+
+use std::collections::HashSet;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use bytes::Bytes;
+use common::flight::{FACES, Face, LONG, Runtime, ask};
+use common::redis::{Monitor, RedisServer, free_port};
+use larder::backend::redis::open;
+use larder::backend::{Backend, Counted, Entry, Page, Reply, Request, Spawner, Touched, When, Written};
+use larder::config::{self, Address, BreakerRule, Flavor, Server};
+use larder::error::{Kind, Result};
+use larder::key::MadeKey;
+use larder::log::Silent;
+use larder::timeout::Ttl;
+
+struct Client {
+    cache: Arc<dyn Backend>,
+    face: Face,
+    _runtime: Arc<dyn Spawner>,
+}
+
+impl Client {
+    fn new(flavor: Flavor, ports: &[u16], breaker: Option<BreakerRule>, face: Face) -> Self {
+        let mut servers = ports.iter().map(|port| Server {
+            address: Address::Tcp("127.0.0.1".into(), *port),
+            username: None,
+            password: None,
+            database: 0,
+            client_name: None,
+            shown: format!("redis://127.0.0.1:{port}").into(),
+        });
+        let config = config::Redis {
+            flavor,
+            server: servers.next().unwrap(),
+            replicas: servers.collect(),
+            breaker,
+            resting: config::Resting::default(),
+            connect: None,
+            max_connections: 10,
+            ignore_exceptions: false,
+        };
+        let runtime: Arc<dyn Spawner> = Runtime::start();
+        let log: Arc<dyn larder::log::Log> = Arc::new(Silent);
+        Self { cache: open(config, &runtime, &log), face, _runtime: runtime }
+    }
+
+    fn call(&self, request: &Request<'_>) -> Result<Reply> {
+        ask(&*self.cache, self.face, request, LONG)
+    }
+
+    fn get(&self, key: &str) -> Result<Option<Bytes>> {
+        self.call(&Request::Get(&MadeKey::as_is(key))).map(|reply| match reply {
+            Reply::Value(value) => value,
+            other => panic!("{other:?}"),
+        })
+    }
+
+    fn set(&self, key: &str, value: &[u8]) {
+        let key = MadeKey::as_is(key);
+        let request = Request::Set { key: &key, value, ttl: Ttl::Millis(60_000), when: When::Always };
+        assert!(matches!(self.call(&request), Ok(Reply::Written(Written::Stored))));
+    }
+
+    fn page(&self, pattern: &[u8], at: u64) -> Result<Page> {
+        self.call(&Request::Scan(pattern, at)).map(|reply| match reply {
+            Reply::Page(page) => page,
+            other => panic!("{other:?}"),
+        })
+    }
+}
+
+/// The names of the commands that came, larder's own upkeep left out.
+fn names(monitor: &mut Monitor) -> HashSet<String> {
+    let upper = |one: Vec<Vec<u8>>| String::from_utf8_lossy(&one[0]).to_uppercase();
+    monitor.seen().into_iter().map(upper).collect()
+}
+
+#[test]
+fn reads_go_to_replicas_and_all_else_to_the_writer() {
+    let servers = [RedisServer::start(), RedisServer::start(), RedisServer::start()];
+    let mut monitors = servers.each_ref().map(Monitor::watch);
+    for face in FACES {
+        for flavor in [Flavor::Core, Flavor::DjangoRedis] {
+            for (index, server) in servers.iter().enumerate() {
+                server.command(0, &[b"FLUSHALL"]);
+                server.command(0, &[b"SET", b"who", index.to_string().as_bytes(), b"PX", b"60000"]);
+            }
+            let client = Client::new(flavor, &servers.each_ref().map(RedisServer::port), None, face);
+            monitors.iter_mut().for_each(Monitor::skip);
+            let mut asked = [0_u32; 3];
+            for _ in 0..200 {
+                let who = client.get("who").unwrap().unwrap();
+                asked[std::str::from_utf8(&who).unwrap().parse::<usize>().unwrap()] += 1;
+            }
+            // each is as likely: fewer than 50 of 200 come once in 10^12 runs
+            assert!(asked[0] == 0 && asked[1] > 50 && asked[2] > 50, "{asked:?}");
+            let keys = [MadeKey::as_is("who"), MadeKey::as_is("none")];
+            for _ in 0..20 {
+                assert!(matches!(client.call(&Request::Has(&keys[0])).unwrap(), Reply::Found(true)));
+                assert!(matches!(client.call(&Request::Ttl(&keys[0])).unwrap(), Reply::Left(Some(Ttl::Millis(_)))));
+                let Reply::Values(values) = client.call(&Request::GetMany(&keys)).unwrap() else { panic!() };
+                assert!(matches!(values.as_slice(), [Some(who), None] if &**who != b"0"), "{values:?}");
+                assert_eq!(client.page(b"wh*", 0).unwrap().keys, [b"who"]);
+            }
+            assert_eq!(names(&mut monitors[0]), HashSet::new(), "{face:?}");
+            for monitor in &mut monitors[1..] {
+                let seen = names(monitor);
+                assert!(["GET", "EXISTS", "PTTL", "MGET", "SCAN"].iter().all(|name| seen.contains(*name)), "{seen:?}");
+            }
+            client.set("k", b"v");
+            let key = MadeKey::as_is("n");
+            let entries = [Entry { key: key.clone(), value: Bytes::from_static(b"5") }];
+            client.call(&Request::SetMany(&entries, Ttl::Millis(60_000))).unwrap();
+            assert!(matches!(client.call(&Request::Incr(&key, 2)).unwrap(), Reply::Counted(Counted::Now(7))));
+            assert!(matches!(
+                client.call(&Request::Touch(&key, Ttl::Millis(90_000))).unwrap(),
+                Reply::Touched(Touched::Changed)
+            ));
+            client.call(&Request::Persist(&key)).unwrap();
+            assert!(matches!(client.call(&Request::Delete(&key)).unwrap(), Reply::Found(true)));
+            client.call(&Request::DeleteMany(&[MadeKey::as_is("k")])).unwrap();
+            client.set("p:1", b"v");
+            client.call(&Request::Clear(Some(b"p:"))).unwrap();
+            client.call(&Request::Ping).unwrap();
+            client.call(&Request::Clear(None)).unwrap();
+            for monitor in &mut monitors[1..] {
+                assert_eq!(names(monitor), HashSet::new(), "{face:?}");
+            }
+            assert!(names(&mut monitors[0]).len() > 5);
+            assert_eq!(servers[0].command(0, &[b"DBSIZE"]), b"0");
+            // What reads in order to write asks the writer.
+            let latest = client.cache.latest().unwrap();
+            servers[0].command(0, &[b"SET", b"who", b"0"]);
+            assert_eq!(latest.get(&keys[0], LONG).unwrap().unwrap(), "0");
+            monitors.iter_mut().for_each(Monitor::skip);
+        }
+    }
+}
+
+#[test]
+fn a_true_replica_follows_and_is_never_written_to() {
+    let (writer, replica) = (RedisServer::start(), RedisServer::start());
+    replica.command(0, &[b"REPLICAOF", b"127.0.0.1", writer.port().to_string().as_bytes()]);
+    for face in FACES {
+        let client = Client::new(Flavor::DjangoRedis, &[writer.port(), replica.port()], None, face);
+        let key = format!("{face:?}");
+        client.set(&key, b"new");
+        let end = Instant::now() + Duration::from_secs(30);
+        while client.get(&key).unwrap().is_none() {
+            assert!(Instant::now() < end, "it never came");
+            std::thread::sleep(Duration::from_millis(20));
+        }
+        assert_eq!(client.get(&key).unwrap().unwrap(), "new");
+        client.call(&Request::Delete(&MadeKey::as_is(&key))).unwrap(); // READONLY, were it asked
+    }
+}
+
+#[test]
+fn a_listing_stays_with_one_server() {
+    let servers = [RedisServer::start(), RedisServer::start(), RedisServer::start()];
+    for (index, server) in servers.iter().enumerate() {
+        for number in 0..3000 {
+            server.command(0, &[b"SET", format!("{index}:{number}").as_bytes(), b"v"]);
+        }
+    }
+    for face in FACES {
+        let client = Client::new(Flavor::Core, &servers.each_ref().map(RedisServer::port), None, face);
+        for _ in 0..4 {
+            let (mut seen, mut at, mut pages) = (HashSet::new(), 0, 0);
+            loop {
+                let page = client.page(b"*", at).unwrap();
+                seen.extend(page.keys);
+                pages += 1;
+                match page.next {
+                    Some(next) => at = next,
+                    None => break,
+                }
+            }
+            assert!(pages > 1, "{pages}");
+            assert_eq!(seen.len(), 3000);
+            let who: HashSet<_> = seen.iter().map(|key| key[0]).collect();
+            assert!(who.len() == 1 && !who.contains(&b'0'), "{who:?}");
+        }
+        assert_eq!(client.page(b"*", 9 << 56 | 1).unwrap_err().kind(), Kind::Invalid);
+    }
+}
+
+#[test]
+fn a_replica_that_fails_is_passed_over() {
+    let (writer, replica) = (RedisServer::start(), RedisServer::start());
+    let away = [free_port(), free_port()];
+    let rule = Some(BreakerRule { failures: 2, pause: Duration::from_secs(600) });
+    writer.command(0, &[b"SET", b"who", b"writer"]);
+    replica.command(0, &[b"SET", b"who", b"replica"]);
+    // One of two is away: until its breaker opens reads fail on it, as in Python; then the other one has them all.
+    let client = Client::new(Flavor::Core, &[writer.port(), away[0], replica.port()], rule, Face::Synchronous);
+    let failed = (0..200).filter(|_| client.get("who").is_err()).count();
+    assert_eq!(failed, 2);
+    assert!((0..50).all(|_| client.get("who").unwrap().unwrap() == "replica"));
+    let health = client.cache.health();
+    let open: Vec<_> = health.iter().map(|one| (&*one.server, one.breaker_open)).collect();
+    let shown = [writer.port(), away[0], replica.port()].map(|port| format!("redis://127.0.0.1:{port}"));
+    assert_eq!(open, [(&*shown[0], false), (&*shown[1], true), (&*shown[2], false)]);
+    // Both are: the writer has them.
+    let client = Client::new(Flavor::Core, &[writer.port(), away[0], away[1]], rule, Face::Synchronous);
+    let failed = (0..200).filter(|_| client.get("who").is_err()).count();
+    assert_eq!(failed, 4);
+    assert_eq!(client.get("who").unwrap().unwrap(), "writer");
+    // Without a breaker there is no telling.
+    let client = Client::new(Flavor::Core, &[writer.port(), away[0]], None, Face::Synchronous);
+    assert!((0..20).all(|_| client.get("who").is_err()));
+}
