@@ -87,6 +87,11 @@ impl Outcome {
 
 /// Builds a program of `tests/c` or `examples-c`; its path.
 pub fn build(source: &str, link: Link) -> PathBuf {
+    build_with(source, link, &[])
+}
+
+/// Builds a program that uses other libraries too, found by pkg-config.
+pub fn build_with(source: &str, link: Link, packages: &[&str]) -> PathBuf {
     let is_cpp = Path::new(source).extension().is_some_and(|extension| extension == "cc");
     let (cc, standard) = if is_cpp { ("g++", "-std=c++17") } else { ("cc", "-std=c11") };
     let folder = folder_of_its_own("build");
@@ -99,6 +104,9 @@ pub fn build(source: &str, link: Link) -> PathBuf {
     }
     command.arg("-I").arg(root().join("include")).arg("-I").arg(root().join("tests/c"));
     command.arg(root().join(source)).arg("-o").arg(&program);
+    for package in packages {
+        command.args(pkg_config(package));
+    }
     match link {
         Link::Dynamic => {
             // the program asks for the soname, so there has to be a file with that name
@@ -119,11 +127,26 @@ pub fn build(source: &str, link: Link) -> PathBuf {
     program
 }
 
+/// What the compiler has to be told to use a library.
+fn pkg_config(package: &str) -> Vec<String> {
+    let mut command = Command::new("pkg-config");
+    command.args(["--cflags", "--libs", package]);
+    let outcome = finish(command);
+    outcome.expect("");
+    outcome.said.split_whitespace().map(str::to_owned).collect()
+}
+
 /// Runs a program in `folder`, under what `LARDER_C_UNDER` says.
 pub fn run<A: AsRef<OsStr>>(program: &Path, folder: &Path, arguments: &[A]) -> Outcome {
+    run_with_leaks(false, program, folder, arguments)
+}
+
+/// The same; a program that leaves in the middle of its work leaves memory behind, which is not to be told then.
+pub fn run_with_leaks<A: AsRef<OsStr>>(leaks: bool, program: &Path, folder: &Path, arguments: &[A]) -> Outcome {
     let mut command = if under() == Under::Valgrind {
         let mut valgrind = Command::new("valgrind");
-        valgrind.args(["--quiet", "--leak-check=full", "--errors-for-leak-kinds=definite,indirect,possible"]);
+        valgrind.arg(if leaks { "--leak-check=no" } else { "--leak-check=full" });
+        valgrind.args(["--quiet", "--errors-for-leak-kinds=definite,indirect,possible"]);
         valgrind.args(["--show-leak-kinds=definite,indirect,possible", "--fair-sched=yes", "--num-callers=30"]);
         valgrind.arg(format!("--error-exitcode={VALGRIND_FOUND}")).arg(program);
         valgrind
@@ -132,7 +155,10 @@ pub fn run<A: AsRef<OsStr>>(program: &Path, folder: &Path, arguments: &[A]) -> O
     };
     // Cargo's search path would come before the program's own, and may hold an older library
     command.env_remove("LD_LIBRARY_PATH");
-    command.args(arguments).current_dir(folder).env("ASAN_OPTIONS", "detect_leaks=1:abort_on_error=0");
+    command
+        .args(arguments)
+        .current_dir(folder)
+        .env("ASAN_OPTIONS", format!("detect_leaks={}:abort_on_error=0", i32::from(!leaks)));
     finish(command)
 }
 

@@ -73,7 +73,7 @@ static void meet(fake_redis *server)
     char url[256], text[1024];
     snprintf(text, sizeof text,
              "{\"default\": {\"BACKEND\": \"django_redis.cache.RedisCache\", \"LOCATION\": \"%s\","
-             " \"LARDER\": {\"TIMEOUT_MS\": 500}}}",
+             " \"LARDER\": {\"TIMEOUT_MS\": 500, \"BREAKER\": false}}}",
              fake_redis_url(server, url, sizeof url));
     larder_context *context = NULL;
     EXPECT(LARDER_OK, larder_open(text, strlen(text), NULL, &context, ERR));
