@@ -1,0 +1,152 @@
+# frozen_string_literal: true
+
+module Larder
+  # An open alias. Any thread may use it, and so may forked children, without doing anything. While a call waits, other
+  # threads run.
+  #
+  # Every operation takes `version:` (the key's version), `timeout:` (the total time that it may take, in seconds; nil: the
+  # alias's own) and `final_key: true` (no prefix and no version are added). A call cannot be interrupted: see README.md.
+  class Store
+    CALL_SIZE = 32 # sizeof(larder_call)
+    FINAL_KEY = 1
+    private_constant :CALL_SIZE, :FINAL_KEY
+
+    # The handle, for the other classes of this library.
+    attr_reader :handle
+
+    def initialize(context, name)
+      places = FFI::MemoryPointer.new(:pointer, 2)
+      status = Native.larder_store_open(context.handle, Convert.key(name), places, places + 8)
+      Convert.raise_error(status, places.get_pointer(8)) if status.negative?
+      @handle = places.get_pointer(0)
+    end
+
+    # Closes the store; harmless for one that is closed.
+    def close
+      Native.larder_store_close(handle)
+      nil
+    end
+
+    # The value, or `default` where there is none.
+    def get(key, default = nil, **options)
+      fetch(key, **options) { default }
+    end
+
+    # The value; where there is none what the block gives, or a KeyError.
+    def fetch(key, **options)
+      found = perform(:larder_get, key, options) do |status, out|
+        [MISS, IGNORED].include?(status) ? nil : [Convert.incoming(out.get_pointer(0))]
+      end
+      return found.first if found
+      raise KeyError.new("key not found: #{key.inspect}", receiver: self, key: key) unless block_given?
+
+      yield key
+    end
+
+    # Sets a value.
+    # @param ttl [Numeric, nil, :default] seconds; nil never expires; :default is the alias's TIMEOUT
+    # @return [Boolean] whether it is kept
+    def set(key, value, ttl: :default, **options)
+      write(:larder_set, key, value, ttl, options)
+    end
+
+    # Sets a value where there is none. As #set.
+    def add(key, value, ttl: :default, **options)
+      write(:larder_add, key, value, ttl, options)
+    end
+
+    # Whether there was something to delete.
+    def delete(key, **options)
+      perform(:larder_delete, key, options) { |status| status == OK }
+    end
+
+    # Whether the key is there.
+    def has?(key, **options)
+      perform(:larder_has, key, options) { |status| status == OK }
+    end
+    alias key? has?
+
+    # Adds to a number. A KeyError where there is none.
+    # @return [Integer, Float] the new number
+    def incr(key, delta = 1, **options)
+      perform(:larder_incr, key, options, delta) do |status, out|
+        raise KeyError.new("key not found: #{key.inspect}", receiver: self, key: key) if status == MISS
+
+        status == IGNORED ? nil : Convert.incoming(out.get_pointer(0))
+      end
+    end
+
+    # Seconds that are left; infinite for a key that never expires; nil where there is none.
+    def ttl(key, **options)
+      perform(:larder_ttl, key, options) { |status, out| status == OK ? Convert.seconds(out.get_int64(8)) : nil }
+    end
+
+    # Gives a key another time to live, as Django's touch; false where there is none.
+    def expire(key, ttl, **options)
+      perform(:larder_expire, key, options, Convert.ttl(ttl)) { |status| status == OK }
+    end
+
+    # Makes a key never expire.
+    def persist(key, **options)
+      perform(:larder_persist, key, options) { |status| status == OK }
+    end
+
+    # Removes this alias's keys; with `everything: true` all that the backend holds, whoever wrote it.
+    def clear(everything: false)
+      simple { |error| Native.larder_clear(handle, everything ? 2 : 1, nil, error) }
+    end
+
+    # Whether the backend can be used now; raises why not.
+    def ping
+      simple { |error| Native.larder_store_ping(handle, nil, error) }
+    end
+
+    private
+
+    def write(function, key, value, ttl, options)
+      bytes, format = Convert.outgoing(value)
+      perform(function, key, options, bytes, bytes.bytesize, format, Convert.ttl(ttl)) { |status| status == OK }
+    end
+
+    # Calls a function on a key, and gives its status and what it told (a value, then a number) to the block. Whatever
+    # comes in between (Thread#raise, Timeout), what the function handed out is released.
+    def perform(function, key, options, *arguments)
+      key = Convert.key(key)
+      out = FFI::MemoryPointer.new(:uint64, 3)
+      call, _version = options.empty? ? nil : call_of(**options)
+      places = RESULTS.fetch(function, []).map { |place| out + place }
+      status = Native.public_send(function, handle, key, key.bytesize, *arguments, call, *places, out + 16)
+      raise Error.from(status, out.get_pointer(16)) if status.negative?
+
+      yield status, out
+    ensure
+      if out
+        Native.larder_value_release(out.get_pointer(0))
+        Native.larder_error_release(out.get_pointer(16))
+      end
+    end
+
+    # Where a function's results go: a value at 0, a number at 8.
+    RESULTS = { larder_get: [0], larder_ttl: [8], larder_incr: [8, 0] }.freeze
+    private_constant :RESULTS
+
+    def simple
+      error = FFI::MemoryPointer.new(:pointer)
+      status = yield error
+      Convert.raise_error(status, error.read_pointer) if status.negative?
+      true
+    end
+
+    # A larder_call, and the memory that it points to.
+    def call_of(version: nil, timeout: nil, final_key: false)
+      text = version && FFI::MemoryPointer.from_string(version.to_s) # even an empty one would be another version
+      call = FFI::MemoryPointer.new(CALL_SIZE)
+      call.put_uint32(0, CALL_SIZE)
+      call.put_uint32(4, final_key ? FINAL_KEY : 0)
+      call.put_int64(8, Convert.timeout(timeout))
+      call.put_pointer(16, text)
+      call.put_uint64(24, version ? version.to_s.bytesize : 0)
+      [call, text]
+    end
+  end
+end
