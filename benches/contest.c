@@ -16,7 +16,7 @@
 #include "rounds.h"
 
 /* A round goes over all entrants several times, in short blocks, so that a burst of somebody else's work spreads. */
-enum { DEFAULT_ROUNDS = 31, PASSES = 8, LEAST_BLOCK = 32 };
+enum { DEFAULT_ROUNDS = 31, PASSES = 8, FEW = 32 };
 
 /* What a block should take. A round has to be long enough to tell others' ticks (10 ms) apart from nothing. */
 static const double block_ns = 6e6;
@@ -130,9 +130,10 @@ static double quickest_ns(const struct entrant *e, size_t n)
 static size_t block_size(const struct contest *contest)
 {
     double slowest = 1;
+    size_t least = contest->least_block > 0 ? contest->least_block : FEW;
     for (size_t i = 0; i < contest->entrant_count; i++) {
         const struct entrant *e = &contest->entrants[i];
-        size_t n = LEAST_BLOCK;
+        size_t n = least;
         double ns = quickest_ns(e, n);
         while (ns < block_ns) {
             n *= 2;
@@ -143,7 +144,7 @@ static size_t block_size(const struct contest *contest)
         slowest = each > slowest ? each : slowest;
     }
     size_t n = (size_t)(block_ns / slowest);
-    return n < LEAST_BLOCK ? LEAST_BLOCK : n;
+    return n < least ? least : n;
 }
 
 static void run_block(const struct entrant *e, struct record *record, size_t round, size_t n)
@@ -157,6 +158,7 @@ static void run_block(const struct entrant *e, struct record *record, size_t rou
     double share = (double)(n * PASSES);
     record->ns[round] += ns / share;
     record->cpu[round] += (client_us * 1e3 + server_ns) / share;
+    record->client[round] += client_us * 1e3 / share;
     record->client_cpu_us += client_us;
     record->switches += (double)(after.switches - before.switches);
 }
@@ -195,6 +197,7 @@ static void run_round(const struct contest *contest, size_t round, size_t n, uin
 
 void contest_run(const struct contest *contest)
 {
+    fprintf(stderr, "bench: %s\n", contest->title);
     cores_place(contest->placement, server_pid);
     memset(&rounds, 0, sizeof rounds);
     size_t n = block_size(contest);
@@ -210,7 +213,8 @@ void contest_run(const struct contest *contest)
     report_contest(contest, &rounds);
 }
 
-void contest_end(void)
+void contest_end(FILE *summary)
 {
     report_aims();
+    report_summary(summary);
 }

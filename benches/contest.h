@@ -10,6 +10,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <stdio.h>
 #include <sys/types.h>
 
 #ifdef __cplusplus
@@ -36,7 +37,7 @@ struct entrant {
 };
 
 /** What an aim of design/performance.md limits. */
-enum measure { TIME, SWITCHES };
+enum measure { TIME, SWITCHES, CLIENT_CPU };
 
 /** An aim: entrant `entrant` of the contest against the baseline. */
 struct aim {
@@ -55,6 +56,8 @@ struct contest {
     /** May be empty: the contest is a report then. */
     const struct aim *aims;
     size_t aim_count;
+    /** A block has at least this many operations; 0: a few. */
+    size_t least_block;
 };
 
 /** Reads ROUNDS and ONLY, and which cores there are. `server` is the process that does the other half of the work. */
@@ -66,8 +69,8 @@ bool contest_wanted(const char *title);
 /** Runs a contest and prints its table. */
 void contest_run(const struct contest *contest);
 
-/** Prints the aims beside what was measured. */
-void contest_end(void);
+/** Prints the aims beside what was measured; to `summary` the short form. */
+void contest_end(FILE *summary);
 
 /** Whether the machine has a second core for TWO_CORES. */
 bool contest_two_cores(void);

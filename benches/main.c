@@ -12,10 +12,12 @@
 #include <unistd.h>
 
 #include "contest.h"
+#include "flight.h"
 #include "larder_use.h"
 #include "memory.h"
 #include "redis.h"
 #include "server.h"
+#include "threads.h"
 
 /* glibc leaves the atomic operations out of a mutex while a process has one thread. Who needs a mutex has more. */
 static void *idle(void *nothing)
@@ -50,8 +52,12 @@ static void stop_server(void)
 
 int main(int count, char **arguments)
 {
-    if (count != 2) {
-        die("usage: bench PRIVATE-FOLDER (benches/run.sh makes one)");
+    if (count != 3) {
+        die("usage: bench PRIVATE-FOLDER SUMMARY-FILE (benches/run.sh makes them)");
+    }
+    FILE *summary = fopen(arguments[2], "w");
+    if (summary == NULL) {
+        die("cannot write %s", arguments[2]);
     }
     pthread_t thread;
     if (pthread_create(&thread, NULL, idle, NULL) != 0) {
@@ -63,9 +69,14 @@ int main(int count, char **arguments)
     larder_context *context = open_context(&running);
     printf("\n## Redis: larder %s against hiredis %d.%d.%d\n", larder_version(), HIREDIS_MAJOR, HIREDIS_MINOR, HIREDIS_PATCH);
     redis_contests(&running, context);
+    printf("\n## Many requests in flight on one connection\n");
+    flight_contests(&running, context);
+    printf("\n## Many threads\n");
+    threads_contests(&running, context);
     printf("\n## In memory: larder against std::unordered_map under std::mutex\n");
     memory_contests(context);
-    contest_end();
+    contest_end(summary);
+    fclose(summary);
     larder_error *error = NULL;
     larder_must(larder_shutdown(context, 5000, &error), error, "larder_shutdown");
     return 0;

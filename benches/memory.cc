@@ -319,7 +319,7 @@ void hit(const char *title, const larder_store *store, std::size_t keys, std::si
         {"C++ map with deadlines and shared values", run<SharedReader>, check<SharedReader>, &shared}};
     const aim c1 = {"C1", TIME, 0.95, 2};
     const bool judged = threads == 1 && keys == 64;
-    const contest made = {title, threads == 1 ? ONE_CORE : ANYWHERE, entrants, std::size(entrants), &c1, judged ? 1u : 0u};
+    const contest made = {title, threads == 1 ? ONE_CORE : ANYWHERE, entrants, std::size(entrants), &c1, judged ? 1u : 0u, 0};
     contest_run(&made);
 }
 

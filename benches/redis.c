@@ -7,93 +7,13 @@
 #define _GNU_SOURCE
 #include "redis.h"
 
-#include <hiredis.h>
 #include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
 
+#include "client.h"
 #include "contest.h"
 #include "larder_use.h"
 
-enum { KEYS = 16, KEY_SIZE = 64, TTL_MS = 300000 };
-
-/* One user of the server: a connection of hiredis, or a store of larder. Both have the fields that they need. */
-struct client {
-    redisContext *hiredis;
-    const larder_store *store;
-    redisContext *checker; /* looks at what was set */
-    size_t size;           /* of the value */
-    unsigned char *value;  /* the value; its first eight bytes are its stamp */
-    unsigned char *stored; /* its serialised form */
-    size_t stored_size;
-    size_t offset;         /* where the value begins in it */
-    unsigned char *copy;   /* receives what is got */
-    uint64_t stamp;        /* of the last value that was set */
-    char keys[KEYS][KEY_SIZE];
-    char final_keys[KEYS][KEY_SIZE];
-};
-
-static uint64_t stamp_of(const unsigned char *value)
-{
-    uint64_t stamp;
-    memcpy(&stamp, value, sizeof stamp);
-    return stamp;
-}
-
-static void put_stamp(unsigned char *value, uint64_t stamp)
-{
-    memcpy(value, &stamp, sizeof stamp);
-}
-
-/* Each of the keys that are got holds a value with a stamp of its own. */
-static uint64_t stamp_of_key(size_t i)
-{
-    return (i % KEYS + 1) * 0x0101010101010101u;
-}
-
-static redisContext *connect_to(const struct server *server, bool over_tcp)
-{
-    redisContext *context = over_tcp ? redisConnect("127.0.0.1", server->port) : redisConnectUnix(server->socket);
-    if (context == NULL || context->err != 0) {
-        die("hiredis cannot connect: %s", context == NULL ? "out of memory" : context->errstr);
-    }
-    return context;
-}
-
-static redisReply *command(redisContext *context, int count, const char **words, const size_t *lengths)
-{
-    redisReply *reply = redisCommandArgv(context, count, words, lengths);
-    if (reply == NULL || reply->type == REDIS_REPLY_ERROR) {
-        die("hiredis: %s: %s", words[0], reply == NULL ? context->errstr : reply->str);
-    }
-    return reply;
-}
-
-static redisReply *get_reply(redisContext *context, const char *key)
-{
-    const char *words[] = {"GET", key};
-    size_t lengths[] = {3, strlen(key)};
-    redisReply *reply = command(context, 2, words, lengths);
-    if (reply->type != REDIS_REPLY_STRING) {
-        die("%s is not there", key);
-    }
-    return reply;
-}
-
 /* --- get ------------------------------------------------------------------------------------------------------- */
-
-/* After the clock has stopped: every get found its key's own value, and the last copy is right to the last byte. */
-static void verify_gets(struct client *c, size_t n, uint64_t sum, const unsigned char *last)
-{
-    uint64_t expected = 0;
-    for (size_t i = 0; i < n; i++) {
-        expected += stamp_of_key(i);
-    }
-    put_stamp(c->value, stamp_of_key(n - 1));
-    if (sum != expected || memcmp(last, c->value, c->size) != 0) {
-        die("a get answered a wrong value");
-    }
-}
 
 static uint64_t hiredis_get(void *self, size_t n)
 {
@@ -199,84 +119,12 @@ static uint64_t larder_put(void *self, size_t n)
     return now_ns() - start;
 }
 
-/* Whoever set them: the server has the last values, serialised as Django does, with the alias's time to live. */
-static void check_sets(void *self, size_t n)
+static void check_all_sets(void *self, size_t n)
 {
-    struct client *c = self;
-    for (size_t i = n - KEYS; i < n; i++) {
-        const char *key = c->final_keys[i % KEYS];
-        put_stamp(c->stored + c->offset, c->stamp - (n - 1 - i));
-        redisReply *reply = get_reply(c->checker, key);
-        if (reply->len != c->stored_size || memcmp(reply->str, c->stored, c->stored_size) != 0) {
-            die("a set left a wrong value");
-        }
-        freeReplyObject(reply);
-        const char *words[] = {"PTTL", key};
-        size_t lengths[] = {4, strlen(key)};
-        reply = command(c->checker, 2, words, lengths);
-        if (reply->integer <= 0 || reply->integer > TTL_MS) {
-            die("a set left a wrong time to live: %lld ms", reply->integer);
-        }
-        freeReplyObject(reply);
-    }
+    check_sets(self, n);
 }
 
 /* --- a contest ------------------------------------------------------------------------------------------------- */
-
-static void *memory(size_t size)
-{
-    void *got = calloc(1, size);
-    if (got == NULL) {
-        die("out of memory");
-    }
-    return got;
-}
-
-/* Fills the client's keys through larder, and learns from the server what the serialised form looks like. */
-static void client_open(struct client *c, const struct server *server, const larder_store *store, bool over_tcp, size_t size,
-                        const char *family)
-{
-    memset(c, 0, sizeof *c);
-    c->store = store;
-    c->size = size;
-    c->hiredis = connect_to(server, over_tcp);
-    c->checker = connect_to(server, false);
-    c->value = memory(size);
-    uint64_t seed = 77;
-    for (size_t i = 0; i < size; i++) {
-        c->value[i] = (unsigned char)(random_next(&seed) >> 56);
-    }
-    larder_error *error = NULL;
-    for (size_t i = 0; i < KEYS; i++) {
-        snprintf(c->keys[i], KEY_SIZE, "match:EUW1_%010zu:%s", i, family);
-        /* No KEY_PREFIX, version 1. */
-        snprintf(c->final_keys[i], KEY_SIZE, ":1:match:EUW1_%010zu:%s", i, family);
-        put_stamp(c->value, stamp_of_key(i));
-        larder_must(larder_set(store, c->keys[i], strlen(c->keys[i]), c->value, size, LARDER_BYTES, LARDER_TTL_FOREVER, NULL,
-                               &error),
-                    error, "larder_set");
-    }
-    redisReply *reply = get_reply(c->checker, c->final_keys[KEYS - 1]);
-    const unsigned char *found = memmem(reply->str, reply->len, c->value, size);
-    if (found == NULL) {
-        die("the value is not in its serialised form");
-    }
-    c->offset = (size_t)(found - (const unsigned char *)reply->str);
-    c->stored_size = reply->len;
-    c->stored = memory(reply->len);
-    memcpy(c->stored, reply->str, reply->len);
-    c->copy = memory(reply->len);
-    freeReplyObject(reply);
-}
-
-static void client_close(struct client *c)
-{
-    redisFree(c->hiredis);
-    redisFree(c->checker);
-    free(c->value);
-    free(c->stored);
-    free(c->copy);
-}
 
 struct plan {
     bool get;
@@ -312,9 +160,9 @@ static void run_plan(const struct plan *plan, const char *title, const struct se
                                    {"hiredis GET, copied out", hiredis_get, NULL, &control},
                                    {"larder_get_into", larder_copy, NULL, &copying},
                                    {"larder_get, bytes, release", larder_borrow, NULL, &borrowing}};
-    const struct entrant sets[] = {{"hiredis SET PX", hiredis_set, check_sets, &baseline},
-                                   {"hiredis SET PX", hiredis_set, check_sets, &control},
-                                   {"larder_set", larder_put, check_sets, &copying}};
+    const struct entrant sets[] = {{"hiredis SET PX", hiredis_set, check_all_sets, &baseline},
+                                   {"hiredis SET PX", hiredis_set, check_all_sets, &control},
+                                   {"larder_set", larder_put, check_all_sets, &copying}};
     struct contest contest = {.title = title,
                               .placement = plan->placement,
                               .entrants = plan->get ? gets : sets,

@@ -8,6 +8,7 @@
 
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdio.h>
 
 #include "contest.h"
 
@@ -17,6 +18,7 @@ enum { MAX_ROUNDS = 400 };
 struct record {
     double ns[MAX_ROUNDS];  /* wall time per operation, by round */
     double cpu[MAX_ROUNDS]; /* CPU ns per operation, client and server together, by round */
+    double client[MAX_ROUNDS]; /* CPU ns per operation, client alone, by round */
     double client_cpu_us;   /* over all rounds, as are the switches: neither depends much on noise */
     double switches;
 };
@@ -31,7 +33,10 @@ struct rounds {
 /** Prints a contest's table, and remembers how it did against its aims. Drops the rounds that do not count. */
 void report_contest(const struct contest *contest, struct rounds *rounds);
 
-/** Prints the aims beside what was measured. */
+/** Prints the aims beside what was measured, contest by contest. */
 void report_aims(void);
+
+/** Prints one line for each path that has an aim, over all of its contests. */
+void report_summary(FILE *out);
 
 #endif

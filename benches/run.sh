@@ -48,7 +48,7 @@ build() {
         cc -std=gnu99 -O3 -fPIC -c "$hiredis/$unit.c" -o "$out/hiredis-$unit.o"
         objects+=("$out/hiredis-$unit.o")
     done
-    for unit in main contest report load server redis; do
+    for unit in main contest report load server client peer redis flight fly_hiredis fly_larder threads; do
         cc -std=gnu17 -O2 "${warnings[@]}" -Iinclude -isystem "$hiredis" -c "benches/$unit.c" -o "$out/$unit.o"
         objects+=("$out/$unit.o")
     done
@@ -60,7 +60,7 @@ build() {
 }
 
 head_of_report() {
-    echo "# larder: a first comparison"
+    echo "# larder beside hiredis and beside a C++ map"
     echo
     echo "$(date -u +%Y-%m-%dT%H:%MZ), $(sed -n 's/^model name.*: //p' /proc/cpuinfo | head -n 1)," \
         "$(nproc) cores, Linux $(uname -r), $(redis-server --version | cut -d' ' -f1-3), $(cc --version | head -n 1)."
@@ -94,9 +94,13 @@ fetch_hiredis
 build
 private=$(mktemp -d)
 trap 'rm -rf "$private"' EXIT
+"$out/bench" "$private" "$out/summary.md" >"$out/contests.md"
 {
     head_of_report
-    "$out/bench" "$private"
+    echo
+    echo "## The aims"
+    echo
+    cat "$out/summary.md" "$out/contests.md"
     size_and_start
 } | tee "$out/report.md"
 say "written to $out/report.md"
