@@ -25,15 +25,20 @@ look() {
     need "the C library's headers" libc6-dev test -e /usr/include/stdlib.h
     need "nm and readelf (binutils)" binutils command -v readelf
     need "pkg-config" pkg-config command -v pkg-config
+    need "libuv (for the example libuv_queue)" libuv1-dev pkg-config --exists libuv
     need "redis-server" redis-server command -v redis-server
     need "valgrind" valgrind command -v valgrind
+    need "Ruby" ruby command -v ruby
+    need "Ruby's ffi" ruby-ffi ruby -rffi -e ''
+    need "Ruby's minitest" ruby-minitest ruby -rminitest -e ''
+    need "Go 1.19 or later" golang-go go version
     if [ -z "${LARDER_PYTHON:-}" ]; then
         need "Python 3.10 or later" python3 python3 -c 'import sys; assert sys.version_info >= (3, 10)'
         need "Python's venv" python3-venv python3 -c 'import ensurepip, venv'
     fi
     if ! cargo +nightly --version >/dev/null 2>&1; then
         toolchains+=(nightly)
-        missing+=("a nightly Rust for AddressSanitizer (rustup toolchain install nightly)")
+        missing+=("a nightly Rust for AddressSanitizer and ThreadSanitizer (rustup toolchain install nightly)")
     fi
     for part in fmt clippy; do
         cargo "$part" --version >/dev/null 2>&1 || {

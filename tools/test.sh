@@ -22,10 +22,14 @@ step "build of the tests" cargo test --no-run
 step "tests" cargo test
 step "build of the release" make --no-print-directory build
 step "C programs, with the release library" make --no-print-directory test-release
+step "Ruby, with the release library" make --no-print-directory test-ruby
+step "Go, with the release library" make --no-print-directory test-go
 step "demo" make --no-print-directory demo
 step "installation" tools/check_install.sh
 step "build with AddressSanitizer" make --no-print-directory build-asan
 step "C programs under AddressSanitizer" make --no-print-directory test-asan
+step "build with ThreadSanitizer" make --no-print-directory build-tsan
+step "many threads under ThreadSanitizer" make --no-print-directory test-tsan
 step "C programs under valgrind" make --no-print-directory test-valgrind
 
 echo "== all passed"
