@@ -374,7 +374,7 @@ fn callers_that_all_wait_need_few_connections() {
         }
     });
     assert_eq!(heard.load(Ordering::SeqCst), THREADS);
-    assert!(connections.load(Ordering::SeqCst) <= 4, "{connections:?} connections");
+    assert!(connections.load(Ordering::SeqCst) <= 9, "{connections:?} connections"); // eight apart, and the shared one
     runtime.end();
 }
 

@@ -10,7 +10,7 @@
 
 #define CALLS 200
 #define FORKS_AT 3
-#define READERS 8
+#define READERS 16
 
 /* ---- a child that comes back ---- */
 

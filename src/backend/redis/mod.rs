@@ -85,7 +85,7 @@ pub struct Redis {
 
 /// So many callers at the same time get a connection each. More share one: its task sends and receives for several at
 /// once, which costs the server and this process less.
-const CALLERS_APART: usize = 3;
+const CALLERS_APART: usize = 8;
 /// A value up to this size is copied out of what was read together with others, so that it does not keep that.
 const COPIED_OUT: usize = 16 << 10;
 
