@@ -146,7 +146,7 @@ impl Pool {
                 self.drop_idle();
                 // The first time it may have got there all the same.
                 connection = self.connect(deadline).inspect_err(failed).map_err(sent)?;
-                let reading = write(&mut connection.out)?;
+                let reading = write(&mut connection.out).map_err(sent)?;
                 connection.exchange(reading, deadline)
             }
             outcome => outcome,

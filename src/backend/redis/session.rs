@@ -288,9 +288,11 @@ impl Session {
                 }
             }
             Next::More(expect) => {
+                // A further command stands behind all others, and so does its reply; `keep` goes by its bytes.
+                let further = self.sending.len() - before;
+                let size = if further > 0 { further } else { size };
                 let place = Waiting { ticket, expect, deadline, size, again };
-                // A further command stands behind all others, and so does its reply.
-                if self.sending.len() > before { self.places.push_back(place) } else { self.places.push_front(place) }
+                if further > 0 { self.places.push_back(place) } else { self.places.push_front(place) }
             }
             Next::Broken(error) => {
                 self.completed += counts;
