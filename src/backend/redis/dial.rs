@@ -26,7 +26,7 @@ pub(super) async fn connect_for(task: &Running, spawner: &Arc<dyn Spawner>, dead
     loop {
         task.listen();
         let now = Instant::now();
-        let next = task.sweep(now, doing(&task.shared.config.server.address)).unwrap_or(now + FAR);
+        let next = task.sweep(now, doing(&task.shared.tools.config.server.address)).unwrap_or(now + FAR);
         let mut woken = pin!(task.shared.wake.notified());
         let mut timer = pin!(sleep_until(next.max(now + SWEEP_PAUSE).into()));
         let dialled = poll_fn(|context| {
@@ -51,7 +51,7 @@ async fn dial(shared: Arc<Shared>, spawner: &Arc<dyn Spawner>, deadline: &Deadli
         match timeout(left / untried, reach(place, &shared)).await {
             Ok(Ok(stream)) => return Ok(stream),
             Ok(Err(error)) => failure = error,
-            Err(_) => failure = late(doing(&shared.config.server.address), deadline),
+            Err(_) => failure = late(doing(&shared.tools.config.server.address), deadline),
         }
         untried -= 1;
     }
@@ -67,22 +67,22 @@ fn doing(address: &Address) -> &'static str {
 
 /// The server's addresses. Certificates are read on a thread that may wait.
 async fn places(shared: Arc<Shared>, spawner: &Arc<dyn Spawner>, deadline: Deadline) -> Result<Vec<Place>> {
-    if !shared.resolver.has_certificates(&shared.config.server.address) {
+    if !shared.tools.resolver.has_certificates(&shared.tools.config.server.address) {
         let (answer, read) = oneshot::channel();
         let shared = shared.clone();
         spawner.spawn_blocking(Box::new(move || {
-            let outcome = shared.resolver.tls(&shared.config.server.address).map(drop);
+            let outcome = shared.tools.resolver.tls(&shared.tools.config.server.address).map(drop);
             drop(answer.send(outcome)); // nobody waits any more: fine
         }))?;
         read.await.unwrap_or_else(|_| Err(Error::new(Kind::Shutdown, "the context was shut down")))?;
     }
-    shared.resolver.places_later(&shared.config.server.address, &deadline).await
+    shared.tools.resolver.places_later(&shared.tools.config.server.address, &deadline).await
 }
 
 async fn reach(place: &Place, shared: &Shared) -> Result<Stream> {
-    let mut stream = plain(place, &shared.config.resting).await.map_err(|error| no_connection(&error))?;
-    if let Some(tls) = shared.resolver.tls(&shared.config.server.address)? {
-        stream.secure(tls).await.inspect_err(|_| shared.resolver.tls_failed())?;
+    let mut stream = plain(place, &shared.tools.config.resting).await.map_err(|error| no_connection(&error))?;
+    if let Some(tls) = shared.tools.resolver.tls(&shared.tools.config.server.address)? {
+        stream.secure(tls).await.inspect_err(|_| shared.tools.resolver.tls_failed())?;
     }
     Ok(stream)
 }

@@ -56,12 +56,8 @@ pub(super) struct Tools {
 
 /// What submitters and the task share.
 pub(super) struct Shared {
-    pub(super) config: Arc<config::Redis>,
-    pub(super) resolver: Arc<Resolver>,
-    pub(super) breaker: Arc<Breaker>,
-    pub(super) counts: Arc<Counts>,
-    pub(super) log: Arc<dyn Log>,
-    pub(super) recent: Arc<Recent>,
+    /// The server's.
+    pub(super) tools: Tools,
     /// Wakes the task.
     pub(super) wake: Notify,
     /// When to connect again.
@@ -90,14 +86,8 @@ impl Kick {
 impl Pipe {
     /// A pipe that connects when it is first used.
     pub(super) fn new(tools: Tools) -> Self {
-        let Tools { config, resolver, breaker, counts, log, recent } = tools;
         let shared = Shared {
-            config,
-            resolver,
-            breaker,
-            counts,
-            log,
-            recent,
+            tools,
             wake: Notify::new(),
             healing: Mutex::default(),
             ill: AtomicBool::new(false),
@@ -120,11 +110,11 @@ impl Pipe {
         let shared = &*self.shared;
         let mut queue = shared.queue.lock();
         let before = queue.out.len();
-        let expect = match queue.write(&shared.config, request, scope, promised) {
+        let expect = match queue.write(&shared.tools.config, request, scope, promised) {
             Ok(expect) => expect,
             Err(error) => {
                 drop(queue);
-                return Err((ticket, placed(error, &shared.config.server.shown, false)));
+                return Err((ticket, placed(error, &shared.tools.config.server.shown, false)));
             }
         };
         let size = queue.out.len() - before;

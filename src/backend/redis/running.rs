@@ -96,12 +96,12 @@ impl Running {
     pub(super) fn answer_late(&self, overdue: Vec<(Ticket, Deadline, bool)>, doing: &str) {
         // They wait for the same thing: one failure, told by the most patient.
         if let Some((_, deadline, _)) = overdue.iter().max_by_key(|(_, deadline, _)| deadline.total()) {
-            self.shared.breaker.failed(&late(doing, deadline), deadline);
+            self.shared.tools.breaker.failed(&late(doing, deadline), deadline);
         }
         let mut answers = Answers::default();
         for (ticket, deadline, writes) in overdue {
             let error = late(doing, &deadline);
-            answers.push(ticket, Err(placed(error, &self.shared.config.server.shown, writes)));
+            answers.push(ticket, Err(placed(error, &self.shared.tools.config.server.shown, writes)));
         }
     }
 
@@ -111,7 +111,7 @@ impl Running {
         for Waiting { ticket, expect, .. } in places {
             if let Some(ticket) = ticket {
                 let writes = sent && expect.writes();
-                answers.push(ticket, Err(placed(error.clone(), &self.shared.config.server.shown, writes)));
+                answers.push(ticket, Err(placed(error.clone(), &self.shared.tools.config.server.shown, writes)));
             }
         }
     }

@@ -45,7 +45,7 @@ pub(super) async fn run(mut task: Running, spawner: Arc<dyn Spawner>) {
         if wait_for_turn(&mut task).await {
             return;
         }
-        let deadline = Budget::new(task.shared.config.connect.unwrap_or(CONNECT)).start();
+        let deadline = Budget::new(task.shared.tools.config.connect.unwrap_or(CONNECT)).start();
         match connect_for(&task, &spawner, &deadline).await {
             Ok(stream) => {
                 let mut session = Session::new(stream, &task.shared, deadline);
@@ -56,7 +56,7 @@ pub(super) async fn run(mut task: Running, spawner: Arc<dyn Spawner>) {
                 }
             }
             Err(error) => {
-                task.shared.counts.failed();
+                task.shared.tools.counts.failed();
                 let waits = task.shared.healing.lock().was_there(Instant::now());
                 not_connected(&task.shared, &error, &deadline);
                 if !waits || error.kind() == Kind::Shutdown {
@@ -88,11 +88,11 @@ async fn wait_for_turn(task: &mut Running) -> bool {
 
 /// There is no connection, or it was lost before it worked.
 fn not_connected(shared: &Shared, error: &Error, deadline: &Deadline) {
-    shared.breaker.failed(error, deadline);
+    shared.tools.breaker.failed(error, deadline);
     shared.ill.store(true, Ordering::Relaxed);
     let pause = shared.healing.lock().failed(Instant::now()).as_millis();
-    let (shown, why) = (&shared.config.server.shown, error.reason());
-    shared.log.record(Level::Warning, &format_args!("{shown}: {why}; the next try in {pause} ms"));
+    let (shown, why) = (&shared.tools.config.server.shown, error.reason());
+    shared.tools.log.record(Level::Warning, &format_args!("{shown}: {why}; the next try in {pause} ms"));
 }
 
 /// One connection.
@@ -125,7 +125,7 @@ impl Session {
     fn new(stream: Stream, shared: &Shared, deadline: Deadline) -> Self {
         let now = Instant::now();
         let mut sending = Vec::new();
-        let greeting = connect::greet(&mut sending, &shared.config.server).map(|greeting| Waiting {
+        let greeting = connect::greet(&mut sending, &shared.tools.config.server).map(|greeting| Waiting {
             ticket: None,
             expect: Expect::Greeting(Box::new(greeting)),
             deadline,
@@ -133,7 +133,7 @@ impl Session {
             again: true,
         });
         if greeting.is_none() {
-            shared.log.record(Level::Info, &format_args!("{}: connected", shared.config.server.shown));
+            shared.tools.log.record(Level::Info, &format_args!("{}: connected", shared.tools.config.server.shown));
         }
         Self {
             stream,
@@ -149,7 +149,7 @@ impl Session {
             answered: now,
             due: now,
             timer: Box::pin(sleep_until((now + FAR).into())),
-            _open: shared.counts.opened(),
+            _open: shared.tools.counts.opened(),
         }
     }
 
@@ -256,7 +256,7 @@ impl Session {
             }
         }
         if self.completed > before {
-            task.shared.breaker.worked();
+            task.shared.tools.breaker.worked();
             if !std::mem::replace(&mut self.worked, true) {
                 task.shared.healing.lock().worked();
                 task.shared.ill.store(false, Ordering::Relaxed);
@@ -270,7 +270,7 @@ impl Session {
             return Err(unexpected());
         };
         let shared = &*task.shared;
-        let shown = &shared.config.server.shown;
+        let shown = &shared.tools.config.server.shown;
         let (before, writes) = (self.sending.len(), expect.writes());
         let counts = u64::from(expect.is_request());
         let key = expect.key();
@@ -278,12 +278,12 @@ impl Session {
             Next::Done(answer) => {
                 self.completed += counts;
                 if let (Some(key), Ok(Some(Reply::Value(Some(value))))) = (key, &answer) {
-                    shared.recent.saw(key, value.len());
+                    shared.tools.recent.saw(key, value.len());
                 }
                 match (ticket, answer) {
                     (Some(ticket), Ok(Some(reply))) => self.answers.push(ticket, Ok(reply)),
                     (Some(ticket), Err(error)) => self.answers.push(ticket, Err(placed(error, shown, false))),
-                    (None, Ok(None)) => shared.log.record(Level::Info, &format_args!("{shown}: connected")),
+                    (None, Ok(None)) => shared.tools.log.record(Level::Info, &format_args!("{shown}: connected")),
                     _ => {} // nobody waits any more
                 }
             }
@@ -374,13 +374,13 @@ impl Session {
             shared.healing.lock().lost(Instant::now());
             shared.ill.store(true, Ordering::Relaxed);
             if let Some(deadline) = oldest.filter(|_| gone > 0) {
-                shared.breaker.failed(&why, &deadline);
+                shared.tools.breaker.failed(&why, &deadline);
             }
             // Idle connections are closed by servers and routers: nobody is hurt.
             let level = if gone > 0 { Level::Warning } else { Level::Info };
-            let shown = &shared.config.server.shown;
+            let shown = &shared.tools.config.server.shown;
             let text = format_args!("{shown}: {}; {gone} requests were under way, connecting again", why.reason());
-            shared.log.record(level, &text);
+            shared.tools.log.record(level, &text);
         } else {
             not_connected(shared, &why, &oldest.unwrap_or_else(|| Budget::new(CONNECT).start()));
         }
