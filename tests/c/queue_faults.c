@@ -33,15 +33,15 @@ static larder_queue *open_queue(const larder_context *context)
     return queue;
 }
 
-/* No ping: the fake server answers one that comes first on a connection, as it answers what sets one up. */
 static larder_request request(const larder_store *store, int number, int64_t timeout_ms)
 {
     static const int32_t operations[] = {LARDER_OP_GET,      LARDER_OP_SET,  LARDER_OP_INCR,
                                          LARDER_OP_GET_MANY, LARDER_OP_HAS,  LARDER_OP_DELETE,
-                                         LARDER_OP_EXPIRE,   LARDER_OP_PERSIST, LARDER_OP_KEYS};
+                                         LARDER_OP_EXPIRE,   LARDER_OP_PING, LARDER_OP_KEYS,
+                                         LARDER_OP_PERSIST};
     static const char *const keys[] = {"a", "b"};
     static const size_t lens[] = {1, 1};
-    larder_request request = {.operation = operations[number % 9], .store = store, .tag = (uint64_t)number};
+    larder_request request = {.operation = operations[number % 10], .store = store, .tag = (uint64_t)number};
     if (request.operation == LARDER_OP_GET_MANY)
         request.n = 2, request.keys = keys, request.key_lens = lens;
     else
@@ -73,7 +73,9 @@ static void take_all(const larder_queue *queue, int64_t end, int (*is_expected)(
         for (size_t i = 0; i < n; i++) {
             CHECK(events[i].tag < OPERATIONS && seen[events[i].tag]++ == 0);
             CHECK((events[i].status < 0) == (events[i].error != NULL));
-            if (!is_expected(&events[i]))
+            /* the fake server answers a ping that comes first on a connection, as it answers what sets one up */
+            int is_set_up = events[i].operation == LARDER_OP_PING && events[i].status == LARDER_OK;
+            if (!is_expected(&events[i]) && !is_set_up)
                 FAIL("operation %d: %s %s", (int)events[i].operation, larder_status_name(events[i].status),
                      larder_error_message(events[i].error));
         }
