@@ -2,8 +2,10 @@
 
 use std::fmt::Write;
 
-/// The same numbers for the same seed (SplitMix64).
-pub struct Dice(u64);
+use crate::common::random::Random;
+
+/// The same choices for the same seed.
+pub struct Dice(Random);
 
 /// Ranges of characters: ASCII, controls, Latin, Greek, Cyrillic, Hebrew, combining, punctuation, kana, Han, emoji.
 const SCRIPTS: [(u32, u32); 12] = [
@@ -71,20 +73,16 @@ const ODD_NUMBERS: [&str; 26] = [
 
 impl Dice {
     pub fn new(seed: u64) -> Self {
-        Self(seed)
+        Self(Random(seed))
     }
 
     pub fn number(&mut self) -> u64 {
-        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let mut mixed = self.0;
-        mixed = (mixed ^ (mixed >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        mixed ^ (mixed >> 31)
+        self.0.next()
     }
 
     /// A number below `bound`.
     pub fn below(&mut self, bound: usize) -> usize {
-        usize::try_from(self.number() % u64::try_from(bound).unwrap()).unwrap()
+        self.0.below(bound)
     }
 
     pub fn pick<'a, T>(&mut self, choices: &'a [T]) -> &'a T {
