@@ -11,6 +11,7 @@ pub mod float;
 pub mod key;
 pub mod lock;
 pub mod log;
+pub mod stored;
 pub mod sys;
 pub mod text;
 pub mod timeout;

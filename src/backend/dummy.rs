@@ -1,8 +1,8 @@
 //! Django's DummyCache (contract 1.11): takes everything, keeps nothing.
 
-use bytes::Bytes;
-
-use super::{Backend, Capability, Counted, Habits, IncrBy, Page, Touched, When, Written};
+use super::{
+    Backend, Capability, Change, Counted, Habits, IncrBy, Page, Stored, StoredRef, Touched, When, Written,
+};
 use crate::error::Result;
 use crate::key::MadeKey;
 use crate::timeout::{Budget, Ttl};
@@ -26,11 +26,11 @@ impl Backend for Dummy {
         }
     }
 
-    fn get(&self, _key: &MadeKey, _budget: Budget) -> Result<Option<Bytes>> {
+    fn get(&self, _key: &MadeKey, _budget: Budget) -> Result<Option<Stored>> {
         Ok(None)
     }
 
-    fn set(&self, _key: &MadeKey, _value: &[u8], ttl: Ttl, when: When, _budget: Budget) -> Result<Written> {
+    fn set(&self, _key: &MadeKey, _value: StoredRef<'_>, ttl: Ttl, when: When, _budget: Budget) -> Result<Written> {
         Ok(match when {
             When::Present => Written::NotStored, // nothing is ever there
             _ if ttl.is_spent() => Written::NotKept,
@@ -58,7 +58,7 @@ impl Backend for Dummy {
         Ok(Counted::Missing)
     }
 
-    fn update(&self, _key: &MadeKey, _change: &mut dyn FnMut(&[u8]) -> Result<Vec<u8>>) -> Result<bool> {
+    fn update(&self, _key: &MadeKey, _change: Change<'_>, _budget: Budget) -> Result<bool> {
         Ok(false)
     }
 

@@ -5,13 +5,12 @@
 
 use std::sync::Arc;
 
-use bytes::Bytes;
-
 pub use self::order::Order;
 pub use self::request::{Reply, Request, perform};
 pub use self::ticket::{Answer, Answers, Sink, Ticket};
 use crate::error::{Error, Kind, Result};
 use crate::key::MadeKey;
+pub use crate::stored::{Stored, StoredRef};
 use crate::timeout::{Budget, Ttl};
 
 pub mod dummy;
@@ -77,7 +76,7 @@ pub struct Entry {
     /// The made key.
     pub key: MadeKey,
     /// The serialised value.
-    pub value: Bytes,
+    pub value: Stored,
 }
 
 /// One page of a key listing.
@@ -142,19 +141,19 @@ pub trait Backend: Send + Sync {
     fn habits(&self) -> Habits;
 
     /// The serialised value of a key; `None` where there is none or it has expired.
-    fn get(&self, key: &MadeKey, budget: Budget) -> Result<Option<Bytes>>;
+    fn get(&self, key: &MadeKey, budget: Budget) -> Result<Option<Stored>>;
 
     /// Shows the serialised value to `look`, without handing out a copy; `false` where there is none. `look` must be
     /// short and must not call the backend.
-    fn look(&self, key: &MadeKey, budget: Budget, look: &mut dyn FnMut(&[u8])) -> Result<bool> {
+    fn look(&self, key: &MadeKey, budget: Budget, look: &mut dyn FnMut(StoredRef<'_>)) -> Result<bool> {
         Ok(self.get(key, budget)?.is_some_and(|stored| {
-            look(&stored);
+            look(stored.as_ref());
             true
         }))
     }
 
     /// Writes a value. Where it fails the old value stays.
-    fn set(&self, key: &MadeKey, value: &[u8], ttl: Ttl, when: When, budget: Budget) -> Result<Written>;
+    fn set(&self, key: &MadeKey, value: StoredRef<'_>, ttl: Ttl, when: When, budget: Budget) -> Result<Written>;
 
     /// Gives a key another time to live (Django's touch).
     fn touch(&self, key: &MadeKey, ttl: Ttl, budget: Budget) -> Result<Touched>;
@@ -166,13 +165,13 @@ pub trait Backend: Send + Sync {
     fn has(&self, key: &MadeKey, budget: Budget) -> Result<bool>;
 
     /// The values of several keys, in their order.
-    fn get_many(&self, keys: &[MadeKey], budget: Budget) -> Result<Vec<Option<Bytes>>> {
+    fn get_many(&self, keys: &[MadeKey], budget: Budget) -> Result<Vec<Option<Stored>>> {
         keys.iter().map(|key| self.get(key, budget)).collect()
     }
 
     /// Writes several values; for each whether it failed. An `Err` means that none is known to be written.
     fn set_many(&self, entries: &[Entry], ttl: Ttl, budget: Budget) -> Result<Vec<Option<Error>>> {
-        Ok(entries.iter().map(|entry| self.set(&entry.key, &entry.value, ttl, When::Always, budget).err()).collect())
+        Ok(entries.iter().map(|entry| self.set(&entry.key, entry.value.as_ref(), ttl, When::Always, budget).err()).collect())
     }
 
     /// Removes several keys; how many there were.
@@ -197,7 +196,7 @@ pub trait Backend: Send + Sync {
 
     /// Replaces a value by what `change` makes of it, in one step, keeping its expiry; `false` where there is none.
     /// Only where [`Habits::incr`] says so. `change` must be short and must not call the backend.
-    fn update(&self, _key: &MadeKey, _change: &mut dyn FnMut(&[u8]) -> Result<Vec<u8>>) -> Result<bool> {
+    fn update(&self, _key: &MadeKey, _change: Change<'_>, _budget: Budget) -> Result<bool> {
         Err(unsupported("changing a value in one step"))
     }
 
@@ -249,6 +248,9 @@ pub trait Backend: Send + Sync {
         Vec::new()
     }
 }
+
+/// What [`Backend::update`] makes of a value.
+pub type Change<'a> = &'a mut dyn FnMut(StoredRef<'_>) -> Result<Stored>;
 
 /// A job for [`Backend::start_job`].
 pub type Job = Box<dyn FnOnce(Result<()>) + Send>;

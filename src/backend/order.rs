@@ -1,8 +1,6 @@
 //! A request that owns what it needs, to outlive the call that made it.
 
-use bytes::Bytes;
-
-use super::{Entry, Request, When};
+use super::{Entry, Request, Stored, When};
 use crate::error::{Error, Kind, Result};
 use crate::key::MadeKey;
 use crate::timeout::Ttl;
@@ -12,7 +10,7 @@ use crate::timeout::Ttl;
 #[allow(missing_docs, reason = "as in Request")]
 pub enum Order {
     Get(MadeKey),
-    Set { key: MadeKey, value: Bytes, ttl: Ttl, when: When },
+    Set { key: MadeKey, value: Stored, ttl: Ttl, when: When },
     Touch(MadeKey, Ttl),
     Persist(MadeKey),
     Ttl(MadeKey),
@@ -35,10 +33,10 @@ impl Order {
             Request::Get(key) => Self::Get(key.clone()),
             Request::Set { key, value, ttl, when } => {
                 let mut copy = Vec::new();
-                let reserved = copy.try_reserve_exact(value.len());
+                let reserved = copy.try_reserve_exact(value.bytes.len());
                 reserved.map_err(|_| Error::new(Kind::Memory, "not enough memory for the value"))?;
-                copy.extend_from_slice(value);
-                Self::Set { key: key.clone(), value: copy.into(), ttl, when }
+                copy.extend_from_slice(value.bytes);
+                Self::Set { key: key.clone(), value: Stored { bytes: copy.into(), flags: value.flags }, ttl, when }
             }
             Request::Touch(key, ttl) => Self::Touch(key.clone(), ttl),
             Request::Persist(key) => Self::Persist(key.clone()),
@@ -60,7 +58,7 @@ impl Order {
     pub fn request(&self) -> Request<'_> {
         match self {
             Self::Get(key) => Request::Get(key),
-            Self::Set { key, value, ttl, when } => Request::Set { key, value, ttl: *ttl, when: *when },
+            Self::Set { key, value, ttl, when } => Request::Set { key, value: value.as_ref(), ttl: *ttl, when: *when },
             Self::Touch(key, ttl) => Request::Touch(key, *ttl),
             Self::Persist(key) => Request::Persist(key),
             Self::Ttl(key) => Request::Ttl(key),

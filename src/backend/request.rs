@@ -1,8 +1,6 @@
 //! An operation as a value, its answer, and the one way from the first to the second on the caller's thread.
 
-use bytes::Bytes;
-
-use super::{Backend, Counted, Entry, Page, Touched, When, Written};
+use super::{Backend, Counted, Entry, Page, Stored, StoredRef, Touched, When, Written};
 use crate::error::{Error, Result};
 use crate::key::MadeKey;
 use crate::timeout::{Budget, Ttl};
@@ -17,7 +15,7 @@ pub enum Request<'a> {
         /// The made key.
         key: &'a MadeKey,
         /// The serialised value.
-        value: &'a [u8],
+        value: StoredRef<'a>,
         /// The time to live.
         ttl: Ttl,
         /// The condition.
@@ -55,8 +53,8 @@ impl Request<'_> {
     /// The bytes of the values that it carries.
     pub fn value_bytes(&self) -> usize {
         match self {
-            Request::Set { value, .. } => value.len(),
-            Request::SetMany(entries, _) => entries.iter().map(|entry| entry.value.len()).sum(),
+            Request::Set { value, .. } => value.bytes.len(),
+            Request::SetMany(entries, _) => entries.iter().map(|entry| entry.value.bytes.len()).sum(),
             _ => 0,
         }
     }
@@ -66,7 +64,7 @@ impl Request<'_> {
 #[derive(Clone, Debug)]
 pub enum Reply {
     /// To `Get`.
-    Value(Option<Bytes>),
+    Value(Option<Stored>),
     /// To `Set`.
     Written(Written),
     /// To `Touch` and `Persist`.
@@ -78,7 +76,7 @@ pub enum Reply {
     /// To `Incr`.
     Counted(Counted),
     /// To `GetMany`.
-    Values(Vec<Option<Bytes>>),
+    Values(Vec<Option<Stored>>),
     /// To `SetMany`.
     Failures(Vec<Option<Error>>),
     /// To `DeleteMany` and `PurgeExpired`.

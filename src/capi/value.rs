@@ -262,7 +262,7 @@ pub unsafe extern "C" fn larder_value_stored(
     err: *mut *mut larder_error,
 ) -> larder_status {
     // SAFETY: the host passes a value that it holds, and places that are NULL or can be written.
-    unsafe { guard(err, || show(value, (bytes, len), |value| Ok(Shown { shown: value.stored(), lossy: false }))) }
+    unsafe { guard(err, || show(value, (bytes, len), |value| Ok(Shown { shown: value.stored().bytes, lossy: false }))) }
 }
 
 /// Shares a value: one more release is needed. For callbacks, which only borrow theirs, and for other threads.

@@ -8,6 +8,7 @@ use num_bigint::BigInt;
 use num_traits::ToPrimitive;
 
 use crate::error::{Error, Kind, Result};
+use crate::stored::{Stored, StoredRef};
 use crate::value::arena::{Node, Tables};
 use crate::value::{self, Limits, Number, Tree};
 
@@ -66,7 +67,7 @@ impl Codec {
     ///
     /// [`Kind::Invalid`] for a text that is not JSON, [`Kind::TooBig`] for what exceeds the limits and for ints of
     /// more than 4300 digits, [`Kind::Config`] for a protocol that is not 2 to 5.
-    pub fn encode(&self, input: Input<'_>) -> Result<Bytes> {
+    pub fn encode(&self, input: Input<'_>) -> Result<Stored> {
         if !(2..=5).contains(&self.protocol) {
             return Err(Error::new(Kind::Config, "pickles are written with protocols 2 to 5"));
         }
@@ -91,7 +92,7 @@ impl Codec {
                 }
             }
         };
-        Ok(Bytes::from(stored))
+        Ok(stored.into())
     }
 
     /// Reads stored bytes as a whole.
@@ -99,10 +100,11 @@ impl Codec {
     /// # Errors
     ///
     /// [`Kind::Undecodable`] where Python raises, [`Kind::TooBig`] for what exceeds the limits.
-    pub fn decode(&self, stored: &Bytes) -> Result<Tree> {
+    pub fn decode(&self, stored: &Stored) -> Result<Tree> {
+        let bytes = &stored.bytes;
         if self.raw_integers
-            && stored.len() <= self.limits.bytes
-            && let Some(int) = raw::int(stored)
+            && bytes.len() <= self.limits.bytes
+            && let Some(int) = raw::int(bytes)
         {
             let mut tables = Tables::new(Bytes::new(), &self.limits)?;
             let root = match int {
@@ -111,12 +113,12 @@ impl Codec {
             };
             return Ok(Tree { tables, root });
         }
-        pickle::read::read(stored, &self.limits)
+        pickle::read::read(bytes, &self.limits)
     }
 
     /// Understands the common simple forms in place; `None` for everything else, also for what cannot be decoded.
-    pub fn glance<'a>(&self, stored: &'a [u8]) -> Option<Glance<'a>> {
-        glance::glance(self, stored)
+    pub fn glance<'a>(&self, stored: StoredRef<'a>) -> Option<Glance<'a>> {
+        glance::glance(self, stored.bytes)
     }
 }
 

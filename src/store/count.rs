@@ -3,7 +3,7 @@
 use num_bigint::BigInt;
 
 use super::{Call, Store, copied};
-use crate::backend::{Backend, Counted, IncrBy, When, Written};
+use crate::backend::{Backend, Counted, IncrBy, StoredRef, When, Written};
 use crate::codec::Input;
 use crate::error::{Error, Kind, Result};
 use crate::key::MadeKey;
@@ -23,7 +23,7 @@ impl Store {
     pub(super) fn incr_made(&self, made: &MadeKey, delta: &Number, budget: Budget) -> Result<Option<Number>> {
         match self.habits.incr {
             IncrBy::Server | IncrBy::ServerElseStore => self.incr_in_server(made, delta, budget),
-            IncrBy::Update => self.incr_in_place(made, delta),
+            IncrBy::Update => self.incr_in_place(made, delta, budget),
             IncrBy::GetThenSet => self.incr_by_set(made, delta, self.alias.ttl, budget), // O-3
         }
     }
@@ -52,7 +52,7 @@ impl Store {
             let reason = "the new version has the same key: nothing is moved";
             return Err(self.named("incr_version", Error::new(Kind::Invalid, reason)));
         }
-        self.checked("incr_version", self.backend.set(&new, &stored, ttl, When::Always, budget))?;
+        self.checked("incr_version", self.backend.set(&new, stored.as_ref(), ttl, When::Always, budget))?;
         self.checked("incr_version", self.backend.delete(&old, budget))?;
         Ok(Some(next))
     }
@@ -98,30 +98,30 @@ impl Store {
         }
     }
 
-    fn incr_in_place(&self, key: &MadeKey, delta: &Number) -> Result<Option<Number>> {
+    fn incr_in_place(&self, key: &MadeKey, delta: &Number, budget: Budget) -> Result<Option<Number>> {
         let mut sum = None;
-        let found = self.backend.update(key, &mut |stored| {
+        let found = self.backend.update(key, &mut |stored: StoredRef<'_>| {
             let added = self.add(stored, delta)?;
-            let bytes = self.codec.encode(Input::Number(&added))?;
+            let stored = self.codec.encode(Input::Number(&added))?;
             sum = Some(added);
-            Ok(bytes.to_vec())
-        });
+            Ok(stored)
+        }, budget);
         let found = found.map_err(|error| self.named("incr", error))?;
         Ok(if found { sum } else { None })
     }
 
     fn incr_by_set(&self, key: &MadeKey, delta: &Number, ttl: Ttl, budget: Budget) -> Result<Option<Number>> {
         let Some(stored) = self.checked("incr", self.latest().get(key, budget))? else { return Ok(None) };
-        let sum = self.add(&stored, delta).map_err(|error| self.named("incr", error))?;
-        let bytes = self.encode("incr", Input::Number(&sum))?;
-        let written = self.checked("incr", self.backend.set(key, &bytes, ttl, When::Always, budget))?;
+        let sum = self.add(stored.as_ref(), delta).map_err(|error| self.named("incr", error))?;
+        let value = self.encode("incr", Input::Number(&sum))?;
+        let written = self.checked("incr", self.backend.set(key, value.as_ref(), ttl, When::Always, budget))?;
         // django-redis, in the last millisecond of the key's life: it is gone meanwhile (DR-19)
         Ok((written != Written::NotStored).then_some(sum))
     }
 
-    fn add(&self, stored: &[u8], delta: &Number) -> Result<Number> {
+    fn add(&self, stored: StoredRef<'_>, delta: &Number) -> Result<Number> {
         // the in-memory backend holds a lock meanwhile: nothing large is decoded just to find that it is no number
-        if stored.len() > LONGEST_NUMBER {
+        if stored.bytes.len() > LONGEST_NUMBER {
             return Err(Error::new(Kind::Type, "the value is too large to be a number"));
         }
         let value = self.value(copied(stored)?);

@@ -9,13 +9,11 @@ mod value;
 
 use std::sync::Arc;
 
-use bytes::Bytes;
-
 pub use self::operation::{Asked, Operation, Outcome, Prepared};
 use self::stats::Counters;
 pub use self::stats::Stats;
 pub use self::value::{Facts, Shown, Value};
-use crate::backend::{Backend, Capability, Habits, Health, Page, Spawner, Touched, When, Written, dummy};
+use crate::backend::{Backend, Capability, Habits, Health, Page, Spawner, Stored, StoredRef, Touched, When, Written, dummy};
 use crate::codec::{Codec, Glance, Input};
 use crate::config::{Alias, Family};
 use crate::error::{Error, Kind, Result};
@@ -134,7 +132,7 @@ impl Store {
     /// Writes a value; `when` decides where there is one already, or none.
     pub fn set(&self, key: &str, value: Input<'_>, ttl: TtlChoice, when: When, call: &Call<'_>) -> Result<Written> {
         let stored = self.encode("set", value)?;
-        let written = self.backend.set(&self.make(key, call), &stored, ttl.or(self.alias.ttl), when, self.budget(call));
+        let written = self.backend.set(&self.make(key, call), stored.as_ref(), ttl.or(self.alias.ttl), when, self.budget(call));
         self.checked(if when == When::Missing { "add" } else { "set" }, written)
     }
 
@@ -272,13 +270,13 @@ impl Store {
         call.budget.unwrap_or_else(|| Budget::new(self.alias.settings.budget))
     }
 
-    fn value(&self, stored: Bytes) -> Value {
+    fn value(&self, stored: Stored) -> Value {
         Value::new(stored, self.facts.clone())
     }
 
     /// A value from the backend: not larger than the alias's limit.
-    fn fetched(&self, operation: &'static str, stored: Bytes) -> Result<Value> {
-        self.check_size(operation, stored.len())?;
+    fn fetched(&self, operation: &'static str, stored: Stored) -> Result<Value> {
+        self.check_size(operation, stored.bytes.len())?;
         Ok(self.value(stored))
     }
 
@@ -292,7 +290,7 @@ impl Store {
         Err(self.named(operation, Error::new(Kind::TooBig, reason)))
     }
 
-    fn encode(&self, operation: &'static str, value: Input<'_>) -> Result<Bytes> {
+    fn encode(&self, operation: &'static str, value: Input<'_>) -> Result<Stored> {
         self.codec.encode(value).map_err(|error| self.named(operation, error))
     }
 
@@ -350,10 +348,10 @@ fn open_backend(alias: &Alias, around: &Surroundings) -> Result<Arc<dyn Backend>
 }
 
 /// A copy of stored bytes, whose size comes from outside.
-fn copied(stored: &[u8]) -> Result<Bytes> {
+fn copied(stored: StoredRef<'_>) -> Result<Stored> {
     let mut copy = Vec::new();
-    let no_memory = |_| Error::new(Kind::Memory, format!("no memory for a value of {} bytes", stored.len()));
-    copy.try_reserve_exact(stored.len()).map_err(no_memory)?;
-    copy.extend_from_slice(stored);
-    Ok(copy.into())
+    let no_memory = |_| Error::new(Kind::Memory, format!("no memory for a value of {} bytes", stored.bytes.len()));
+    copy.try_reserve_exact(stored.bytes.len()).map_err(no_memory)?;
+    copy.extend_from_slice(stored.bytes);
+    Ok(Stored { bytes: copy.into(), flags: stored.flags })
 }

@@ -6,10 +6,8 @@
 use std::sync::Arc;
 use std::time::Instant;
 
-use bytes::Bytes;
-
 use super::{Call, Scope, Store, Value};
-use crate::backend::{Counted, Entry, IncrBy, Job, Keys, Order, Page, Reply, Request, Ticket, Touched, When, Written};
+use crate::backend::{Counted, Entry, IncrBy, Job, Keys, Order, Page, Reply, Request, Stored, Ticket, Touched, When, Written};
 use crate::codec::Input;
 use crate::error::{Error, Kind, Result};
 use crate::key::MadeKey;
@@ -145,7 +143,7 @@ struct UserKey<'a> {
 
 enum One {
     Get,
-    Set { value: Bytes, ttl: Ttl, when: When },
+    Set { value: Stored, ttl: Ttl, when: When },
     Touch(Ttl),
     Persist,
     Ttl,
@@ -158,7 +156,7 @@ impl One {
     fn request<'a>(&'a self, key: &'a MadeKey) -> Request<'a> {
         match self {
             Self::Get => Request::Get(key),
-            Self::Set { value, ttl, when } => Request::Set { key, value, ttl: *ttl, when: *when },
+            Self::Set { value, ttl, when } => Request::Set { key, value: value.as_ref(), ttl: *ttl, when: *when },
             Self::Touch(ttl) => Request::Touch(key, *ttl),
             Self::Persist => Request::Persist(key),
             Self::Ttl => Request::Ttl(key),
@@ -342,12 +340,12 @@ impl Store {
     /// A value for a host to keep as long as it likes. A small one gets memory of its own: as a part of what a connection
     /// has read it would keep all of that alive.
     #[inline]
-    fn delivered(&self, operation: &'static str, stored: Bytes) -> Result<Value> {
-        if stored.len() >= SHARED_FROM {
+    fn delivered(&self, operation: &'static str, stored: Stored) -> Result<Value> {
+        if stored.bytes.len() >= SHARED_FROM {
             return self.fetched(operation, stored);
         }
-        self.check_size(operation, stored.len())?;
-        Ok(Value::small(&stored, self.facts.clone()))
+        self.check_size(operation, stored.bytes.len())?;
+        Ok(Value::small(stored.as_ref(), self.facts.clone()))
     }
 
     /// How an operation ended, from its answer.
@@ -364,7 +362,7 @@ impl Store {
             Reply::Values(stored) => self.count_reads(stored),
             _ => {}
         }
-        let value = |stored: Option<Bytes>| stored.map(|stored| self.delivered(name, stored)).transpose();
+        let value = |stored: Option<Stored>| stored.map(|stored| self.delivered(name, stored)).transpose();
         Ok(match (asked, reply) {
             (Asked::Get, Reply::Value(stored)) => Outcome::Value(value(stored)?),
             (Asked::Set | Asked::Add, Reply::Written(written)) => Outcome::Written(written),

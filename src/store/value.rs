@@ -8,6 +8,7 @@ use bytes::Bytes;
 use super::spare;
 use crate::codec::{Codec, Glance, json};
 use crate::error::{Error, Kind, Result};
+use crate::stored::{Stored, StoredRef};
 use crate::value::{Number, Tree, ValueKind};
 
 /// Something shown, and whether the showing lost something of the Python value.
@@ -35,16 +36,16 @@ pub struct Facts {
 
 /// A stored value. Accessors may be called from any thread at once; what they show lives as long as the value.
 pub struct Value {
-    stored: Stored,
+    stored: Kept,
     facts: Arc<Facts>,
     /// Most values are read in place: a value is small until it is decoded.
     decoded: OnceLock<Box<Decoded>>,
 }
 
-enum Stored {
-    Shared(Bytes),
-    /// From [`spare`], and back there.
-    Small(Vec<u8>),
+enum Kept {
+    Shared(Stored),
+    /// From [`spare`], and back there; and its flags.
+    Small(Vec<u8>, u32),
 }
 
 #[derive(Default)]
@@ -56,20 +57,20 @@ struct Decoded {
 
 impl Value {
     /// A value over stored bytes.
-    pub fn new(stored: Bytes, facts: Arc<Facts>) -> Self {
-        Self { stored: Stored::Shared(stored), facts, decoded: OnceLock::new() }
+    pub fn new(stored: Stored, facts: Arc<Facts>) -> Self {
+        Self { stored: Kept::Shared(stored), facts, decoded: OnceLock::new() }
     }
 
     /// A value over a copy of a few stored bytes.
-    pub(super) fn small(stored: &[u8], facts: Arc<Facts>) -> Self {
-        Self { stored: Stored::Small(spare::copy(stored)), facts, decoded: OnceLock::new() }
+    pub(super) fn small(stored: StoredRef<'_>, facts: Arc<Facts>) -> Self {
+        Self { stored: Kept::Small(spare::copy(stored.bytes), stored.flags), facts, decoded: OnceLock::new() }
     }
 
     /// The serialised bytes as the backend has them.
-    pub fn stored(&self) -> &[u8] {
+    pub fn stored(&self) -> StoredRef<'_> {
         match &self.stored {
-            Stored::Shared(bytes) => bytes,
-            Stored::Small(bytes) => bytes,
+            Kept::Shared(stored) => stored.as_ref(),
+            Kept::Small(bytes, flags) => StoredRef { bytes, flags: *flags },
         }
     }
 
@@ -160,8 +161,10 @@ impl Value {
     fn tree(&self) -> Result<&Tree> {
         let decode = || {
             let decoded = match &self.stored {
-                Stored::Shared(bytes) => self.facts.codec.decode(bytes),
-                Stored::Small(bytes) => self.facts.codec.decode(&Bytes::copy_from_slice(bytes)),
+                Kept::Shared(stored) => self.facts.codec.decode(stored),
+                Kept::Small(bytes, flags) => {
+                    self.facts.codec.decode(&Stored { bytes: Bytes::copy_from_slice(bytes), flags: *flags })
+                }
             };
             decoded.map_err(|error| self.named(error))
         };
@@ -186,7 +189,7 @@ impl Value {
 
 impl Drop for Value {
     fn drop(&mut self) {
-        if let Stored::Small(bytes) = &mut self.stored {
+        if let Kept::Small(bytes, _) = &mut self.stored {
             spare::give(std::mem::take(bytes));
         }
     }

@@ -18,12 +18,10 @@ mod zlib;
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use bytes::Bytes;
-
 use self::shelf::Shelf;
 use super::lane::Lane;
 use super::{
-    Backend, Capability, Habits, IncrBy, Job, Keys, Order, Request, Spawner, Ticket, Touched, When, Written, perform,
+    Backend, Capability, Habits, IncrBy, Job, Keys, Order, Request, Spawner, Stored, StoredRef, Ticket, Touched, When, Written, perform,
 };
 use crate::config::Culling;
 use crate::error::{Error, Kind, Result};
@@ -64,12 +62,12 @@ impl Backend for File {
         }
     }
 
-    fn get(&self, key: &MadeKey, budget: Budget) -> Result<Option<Bytes>> {
-        Ok(self.shelf.get(key, budget)?.map(Bytes::from))
+    fn get(&self, key: &MadeKey, budget: Budget) -> Result<Option<Stored>> {
+        Ok(self.shelf.get(key, budget)?.map(Stored::from))
     }
 
-    fn set(&self, key: &MadeKey, value: &[u8], ttl: Ttl, when: When, budget: Budget) -> Result<Written> {
-        self.shelf.set(key, value, ttl, when, budget)
+    fn set(&self, key: &MadeKey, value: StoredRef<'_>, ttl: Ttl, when: When, budget: Budget) -> Result<Written> {
+        self.shelf.set(key, value.bytes, ttl, when, budget)
     }
 
     fn touch(&self, key: &MadeKey, ttl: Ttl, budget: Budget) -> Result<Touched> {

@@ -11,12 +11,10 @@ mod tables;
 
 use std::sync::Arc;
 
-use bytes::Bytes;
-
 use self::entry::Record;
 use self::table::Table;
 pub use self::tables::Tables;
-use super::{Backend, Capability, Habits, IncrBy, Page, Touched, When, Written, glob};
+use super::{Backend, Capability, Change, Habits, IncrBy, Page, Stored, StoredRef, Touched, When, Written, glob};
 use crate::config::Culling;
 use crate::error::Result;
 use crate::key::MadeKey;
@@ -52,16 +50,16 @@ impl Backend for Memory {
         }
     }
 
-    fn get(&self, key: &MadeKey, _budget: Budget) -> Result<Option<Bytes>> {
-        Ok(self.table.use_entry(key.as_bytes(), Record::share_value))
+    fn get(&self, key: &MadeKey, _budget: Budget) -> Result<Option<Stored>> {
+        Ok(self.table.use_entry(key.as_bytes(), Record::share_value).map(Stored::from))
     }
 
-    fn look(&self, key: &MadeKey, _budget: Budget, look: &mut dyn FnMut(&[u8])) -> Result<bool> {
-        Ok(self.table.use_entry(key.as_bytes(), |record| look(record.value())).is_some())
+    fn look(&self, key: &MadeKey, _budget: Budget, look: &mut dyn FnMut(StoredRef<'_>)) -> Result<bool> {
+        Ok(self.table.use_entry(key.as_bytes(), |record| look(record.value().into())).is_some())
     }
 
-    fn set(&self, key: &MadeKey, value: &[u8], ttl: Ttl, when: When, _budget: Budget) -> Result<Written> {
-        let record = Record::new(key.as_bytes(), value)?;
+    fn set(&self, key: &MadeKey, value: StoredRef<'_>, ttl: Ttl, when: When, _budget: Budget) -> Result<Written> {
+        let record = Record::new(key.as_bytes(), value.bytes)?;
         let written = self.table.write(record, clock::deadline(ttl), when, self.culling)?;
         Ok(match written {
             false => Written::NotStored,
@@ -90,7 +88,7 @@ impl Backend for Memory {
         Ok(self.table.deadline(key.as_bytes()).and_then(clock::left))
     }
 
-    fn update(&self, key: &MadeKey, change: &mut dyn FnMut(&[u8]) -> Result<Vec<u8>>) -> Result<bool> {
+    fn update(&self, key: &MadeKey, change: Change<'_>, _budget: Budget) -> Result<bool> {
         self.table.update(key.as_bytes(), change)
     }
 

@@ -9,7 +9,7 @@ use smallvec::SmallVec;
 use super::clock::{self, Nanos};
 use super::cull::{self, Victims};
 use super::entry::{Entry, Record, no_memory};
-use crate::backend::When;
+use crate::backend::{Change, When};
 use crate::config::Culling;
 use crate::error::Result;
 use crate::lock::{Mutex, MutexGuard};
@@ -67,10 +67,10 @@ impl Table {
     }
 
     /// Replaces a value by what `change` makes of it, keeping its deadline; a use (L-3). An expired entry goes (L-5).
-    pub fn update(&self, key: &[u8], change: &mut dyn FnMut(&[u8]) -> Result<Vec<u8>>) -> Result<bool> {
+    pub fn update(&self, key: &[u8], change: Change<'_>) -> Result<bool> {
         // The old record leaves the closure, and so the lock, before it is dropped.
         let changed = self.visit(key, |entry| {
-            let record = Record::new(key, &change(entry.record.value())?)?;
+            let record = Record::new(key, &change(entry.record.value().into())?.bytes)?;
             entry.stamp = self.tick();
             Ok(std::mem::replace(&mut entry.record, record))
         });

@@ -2,12 +2,10 @@
 
 use std::sync::Arc;
 
-use bytes::Bytes;
-
 use super::command::{self, Reading};
 use super::pool::{Nature, Pool};
 use super::{ENTRIES_AT_ONCE, KEYS_AT_ONCE, pattern, transaction};
-use crate::backend::{Backend, Capability, Counted, Entry, Habits, IncrBy, Page, Request, Touched, When, Written};
+use crate::backend::{Backend, Capability, Counted, Entry, Habits, IncrBy, Page, Request, Stored, StoredRef, Touched, When, Written};
 use crate::config::Flavor;
 use crate::error::{Error, Result};
 use crate::key::MadeKey;
@@ -102,12 +100,12 @@ impl Backend for Calls {
         }
     }
 
-    fn get(&self, key: &MadeKey, budget: Budget) -> Result<Option<Bytes>> {
+    fn get(&self, key: &MadeKey, budget: Budget) -> Result<Option<Stored>> {
         self.read(budget, |out| command::get(out, key))
     }
 
-    fn set(&self, key: &MadeKey, value: &[u8], ttl: Ttl, when: When, budget: Budget) -> Result<Written> {
-        let write = |out: &mut Vec<u8>| command::set(out, self.flavor, key, value, ttl, when);
+    fn set(&self, key: &MadeKey, value: StoredRef<'_>, ttl: Ttl, when: When, budget: Budget) -> Result<Written> {
+        let write = |out: &mut Vec<u8>| command::set(out, self.flavor, key, value.bytes, ttl, when);
         self.pool.run(set_nature(ttl, when), &budget.start(), write)
     }
 
@@ -124,7 +122,7 @@ impl Backend for Calls {
         Ok(self.read(budget, |out| command::exists(out, key))? > 0)
     }
 
-    fn get_many(&self, keys: &[MadeKey], budget: Budget) -> Result<Vec<Option<Bytes>>> {
+    fn get_many(&self, keys: &[MadeKey], budget: Budget) -> Result<Vec<Option<Stored>>> {
         let deadline = budget.start();
         let mut values = Vec::with_capacity(keys.len());
         for some in keys.chunks(KEYS_AT_ONCE) {

@@ -2,11 +2,9 @@
 //!
 //! A function writes the first commands to a buffer and returns a [`Reading`], which takes the replies one by one.
 
-use bytes::Bytes;
-
 use super::fault::{answered, contains, too_long, unexpected};
 use super::resp::{Digits, Frame, argument, command, header};
-use crate::backend::{Counted, Page, Touched, When, Written};
+use crate::backend::{Counted, Page, Stored, Touched, When, Written};
 use crate::config::Flavor;
 use crate::error::{Error, Kind, Result};
 use crate::key::MadeKey;
@@ -51,7 +49,7 @@ impl<A> Reading for One<A> {
 // ---- one command, one reply ----
 
 /// GET.
-pub(super) fn get(out: &mut Vec<u8>, key: &MadeKey) -> One<Option<Bytes>> {
+pub(super) fn get(out: &mut Vec<u8>, key: &MadeKey) -> One<Option<Stored>> {
     command(out, &[b"GET", key.as_bytes()]);
     One(value)
 }
@@ -84,7 +82,7 @@ pub(super) fn get_many(out: &mut Vec<u8>, keys: &[MadeKey]) -> GettingMany {
 pub(super) struct GettingMany(usize);
 
 impl Reading for GettingMany {
-    type Answer = Vec<Option<Bytes>>;
+    type Answer = Vec<Option<Stored>>;
 
     fn read(self, frame: Frame, _: &mut Vec<u8>) -> Next<Self> {
         match frame {
@@ -136,10 +134,10 @@ fn listed<'a>(out: &mut Vec<u8>, name: &[u8], arguments: impl ExactSizeIterator<
     }
 }
 
-fn value(frame: Frame) -> Understood<Option<Bytes>> {
+fn value(frame: Frame) -> Understood<Option<Stored>> {
     match frame {
         Frame::Null => Ok(None),
-        Frame::Bulk(data) => Ok(Some(data)),
+        Frame::Bulk(data) => Ok(Some(data.into())),
         other => Err(other),
     }
 }

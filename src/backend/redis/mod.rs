@@ -12,7 +12,7 @@ use bytes::Bytes;
 use super::order::Order;
 use super::{
     Backend, Budget, Capability, Counted, Entry, Habits, Health, Job, Keys, MadeKey, Page, Reply, Request, Spawner,
-    Ticket, Touched, Ttl, When, Written, perform,
+    Stored, StoredRef, Ticket, Touched, Ttl, When, Written, perform,
 };
 use crate::config;
 use crate::error::{Error, Kind, Result};
@@ -147,8 +147,8 @@ impl Redis {
         let nature = calls::nature(request);
         let answer = waiter::wait(&deadline, |ticket| self.front.start_unordered(request, deadline, ticket));
         let error = match answer {
-            Some(Ok(Reply::Value(Some(value)))) if value.len() <= COPIED_OUT => {
-                return Ok(Reply::Value(Some(Bytes::copy_from_slice(&value))));
+            Some(Ok(Reply::Value(Some(value)))) if value.bytes.len() <= COPIED_OUT => {
+                return Ok(Reply::Value(Some(Bytes::copy_from_slice(&value.bytes).into())));
             }
             Some(Ok(reply)) => return Ok(reply),
             Some(Err(error)) => error,
@@ -207,12 +207,12 @@ impl Backend for Redis {
         self.calls.habits()
     }
 
-    fn get(&self, key: &MadeKey, budget: Budget) -> Result<Option<Bytes>> {
+    fn get(&self, key: &MadeKey, budget: Budget) -> Result<Option<Stored>> {
         let Reply::Value(answer) = self.call(&Request::Get(key), budget)? else { return Err(unexpected()) };
         Ok(answer)
     }
 
-    fn set(&self, key: &MadeKey, value: &[u8], ttl: Ttl, when: When, budget: Budget) -> Result<Written> {
+    fn set(&self, key: &MadeKey, value: StoredRef<'_>, ttl: Ttl, when: When, budget: Budget) -> Result<Written> {
         let Reply::Written(answer) = self.call(&Request::Set { key, value, ttl, when }, budget)? else {
             return Err(unexpected());
         };
@@ -234,7 +234,7 @@ impl Backend for Redis {
         Ok(answer)
     }
 
-    fn get_many(&self, keys: &[MadeKey], budget: Budget) -> Result<Vec<Option<Bytes>>> {
+    fn get_many(&self, keys: &[MadeKey], budget: Budget) -> Result<Vec<Option<Stored>>> {
         let Reply::Values(answer) = self.call(&Request::GetMany(keys), budget)? else { return Err(unexpected()) };
         Ok(answer)
     }

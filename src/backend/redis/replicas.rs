@@ -7,13 +7,8 @@ use std::hash::{BuildHasher, RandomState};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use bytes::Bytes;
-
 use super::Redis;
-use crate::backend::{
-    Answer, Backend, Capability, Counted, Entry, Habits, Health, Job, Keys, Page, Reply, Request, Sink, Spawner,
-    Ticket, Touched, When, Written,
-};
+use crate::backend::{Answer, Backend, Capability, Counted, Entry, Habits, Health, Job, Keys, Page, Reply, Request, Sink, Spawner, Stored, StoredRef, Ticket, Touched, When, Written};
 use crate::config;
 use crate::error::{Error, Kind, Result};
 use crate::key::MadeKey;
@@ -143,11 +138,11 @@ impl Backend for Replicated {
         self.writer.habits()
     }
 
-    fn get(&self, key: &MadeKey, budget: Budget) -> Result<Option<Bytes>> {
+    fn get(&self, key: &MadeKey, budget: Budget) -> Result<Option<Stored>> {
         self.reader().get(key, budget)
     }
 
-    fn set(&self, key: &MadeKey, value: &[u8], ttl: Ttl, when: When, budget: Budget) -> Result<Written> {
+    fn set(&self, key: &MadeKey, value: StoredRef<'_>, ttl: Ttl, when: When, budget: Budget) -> Result<Written> {
         self.writer.set(key, value, ttl, when, budget)
     }
 
@@ -163,7 +158,7 @@ impl Backend for Replicated {
         self.reader().has(key, budget)
     }
 
-    fn get_many(&self, keys: &[MadeKey], budget: Budget) -> Result<Vec<Option<Bytes>>> {
+    fn get_many(&self, keys: &[MadeKey], budget: Budget) -> Result<Vec<Option<Stored>>> {
         self.reader().get_many(keys, budget)
     }
 

@@ -2,8 +2,6 @@
 //!
 //! A further operation is one variant of [`Expect`] and one arm in each of its functions.
 
-use bytes::Bytes;
-
 use super::command::{self, Adding, GettingMany, Next, One, Reading, Setting, Touching};
 use super::connect::Greeting;
 use super::fault::unexpected;
@@ -12,7 +10,7 @@ use super::recent::{LARGE_VALUE, Recent, number};
 use super::resp::Frame;
 use super::transaction::{self, SettingMany};
 use super::{ENTRIES_AT_ONCE, KEYS_AT_ONCE};
-use crate::backend::{Page, Reply, Request};
+use crate::backend::{Page, Reply, Request, Stored};
 use crate::config::Flavor;
 use crate::error::Result;
 use crate::key::MadeKey;
@@ -23,7 +21,7 @@ pub(super) enum Expect {
     /// The replies to a connection's first commands.
     Greeting(Box<Greeting>),
     /// The reply to a get, and the key's number.
-    Value(One<Option<Bytes>>, u64),
+    Value(One<Option<Stored>>, u64),
     /// The replies to a set.
     Written(Setting),
     /// The reply to a touch or a persist.
@@ -80,7 +78,7 @@ pub(super) fn write(out: &mut Vec<u8>, flavor: Flavor, request: &Request<'_>, sc
     Ok(match *request {
         Request::Get(key) => Expect::Value(command::get(out, key), scope.first()),
         Request::Set { key, value, ttl, when } => {
-            Expect::Written(command::set_at_once(out, flavor, key, value, ttl, when)?)
+            Expect::Written(command::set_at_once(out, flavor, key, value.bytes, ttl, when)?)
         }
         Request::Touch(key, ttl) => Expect::Touched(command::touch(out, flavor, key, ttl)?),
         Request::Persist(key) => Expect::Touched(command::touch(out, flavor, key, Ttl::Forever)?),
@@ -125,8 +123,8 @@ fn numbers(keys: &[MadeKey]) -> impl Iterator<Item = u64> {
 pub(super) fn is_large(request: &Request<'_>, scope: &Scope, recent: &Recent) -> bool {
     match (request, scope) {
         (Request::Set { value, .. }, Scope::Keys(keys)) => {
-            keys.iter().for_each(|key| recent.saw(*key, value.len()));
-            value.len() > LARGE_VALUE
+            keys.iter().for_each(|key| recent.saw(*key, value.bytes.len()));
+            value.bytes.len() > LARGE_VALUE
         }
         (Request::SetMany(..), _) => request.value_bytes() > LARGE_VALUE,
         (Request::Get(_) | Request::GetMany(_), Scope::Keys(keys)) => keys.iter().any(|key| recent.is_large(*key)),
@@ -150,10 +148,10 @@ pub(super) fn size(request: &Request<'_>) -> usize {
         | Request::Delete(key)
         | Request::Has(key) => of(key),
         Request::Incr(key, _) => of(key) + SCRIPT,
-        Request::Set { key, value, .. } => of(key) + value.len() + AROUND,
+        Request::Set { key, value, .. } => of(key) + value.bytes.len() + AROUND,
         Request::GetMany(keys) | Request::DeleteMany(keys) => keys.iter().map(of).sum(),
         // core redis names each key twice
-        Request::SetMany(entries, _) => entries.iter().map(|entry| 2 * of(&entry.key) + entry.value.len()).sum(),
+        Request::SetMany(entries, _) => entries.iter().map(|entry| 2 * of(&entry.key) + entry.value.bytes.len()).sum(),
         Request::Scan(text, _) => text.len() + AROUND,
         Request::Clear(_) | Request::PurgeExpired | Request::Ping => AROUND,
     }

@@ -278,7 +278,7 @@ impl Session {
             Next::Done(answer) => {
                 self.completed += counts;
                 if let (Some(key), Ok(Some(Reply::Value(Some(value))))) = (key, &answer) {
-                    shared.tools.recent.saw(key, value.len());
+                    shared.tools.recent.saw(key, value.bytes.len());
                 }
                 match (ticket, answer) {
                     (Some(ticket), Ok(Some(reply))) => self.answers.push(ticket, Ok(reply)),

@@ -30,7 +30,7 @@ pub(super) fn set_many(out: &mut Vec<u8>, flavor: Flavor, entries: &[Entry], ttl
         argument(out, b"MSET");
         for entry in entries {
             argument(out, entry.key.as_bytes());
-            argument(out, &entry.value);
+            argument(out, &entry.value.bytes);
         }
         if matches!(life, Life::Forever) {
             commands = 1;
@@ -44,7 +44,7 @@ pub(super) fn set_many(out: &mut Vec<u8>, flavor: Flavor, entries: &[Entry], ttl
         for entry in entries {
             match life {
                 Life::Spent(_) => command(out, &[b"DEL", entry.key.as_bytes()]),
-                _ => write_set(out, entry.key.as_bytes(), &entry.value, When::Always, &life),
+                _ => write_set(out, entry.key.as_bytes(), &entry.value.bytes, When::Always, &life),
             }
         }
     }

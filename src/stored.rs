@@ -1,0 +1,40 @@
+//! A serialised value: its bytes, and what some caches keep beside them to say what the bytes are.
+
+use bytes::Bytes;
+
+/// A serialised value of one's own.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Stored {
+    /// The bytes.
+    pub bytes: Bytes,
+    /// What kind of bytes: memcached's flags (M-7), diskcache's mode (1.17). 0 where the cache keeps no such thing.
+    pub flags: u32,
+}
+
+/// A serialised value that is somebody else's.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct StoredRef<'a> {
+    /// The bytes.
+    pub bytes: &'a [u8],
+    /// As in [`Stored`].
+    pub flags: u32,
+}
+
+impl Stored {
+    /// The same, borrowed.
+    pub fn as_ref(&self) -> StoredRef<'_> {
+        StoredRef { bytes: &self.bytes, flags: self.flags }
+    }
+}
+
+impl<B: Into<Bytes>> From<B> for Stored {
+    fn from(bytes: B) -> Self {
+        Self { bytes: bytes.into(), flags: 0 }
+    }
+}
+
+impl<'a, B: AsRef<[u8]> + ?Sized> From<&'a B> for StoredRef<'a> {
+    fn from(bytes: &'a B) -> Self {
+        Self { bytes: bytes.as_ref(), flags: 0 }
+    }
+}
