@@ -1,9 +1,11 @@
 //! A serialised value: its bytes, and what some caches keep beside them to say what the bytes are.
 
+use std::fmt;
+
 use bytes::Bytes;
 
 /// A serialised value of one's own.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Default, PartialEq, Eq)]
 pub struct Stored {
     /// The bytes.
     pub bytes: Bytes,
@@ -12,7 +14,7 @@ pub struct Stored {
 }
 
 /// A serialised value that is somebody else's.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, PartialEq, Eq)]
 pub struct StoredRef<'a> {
     /// The bytes.
     pub bytes: &'a [u8],
@@ -37,4 +39,22 @@ impl<'a, B: AsRef<[u8]> + ?Sized> From<&'a B> for StoredRef<'a> {
     fn from(bytes: &'a B) -> Self {
         Self { bytes: bytes.as_ref(), flags: 0 }
     }
+}
+
+impl fmt::Debug for Stored {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        show(&self.bytes, self.flags, f)
+    }
+}
+
+impl fmt::Debug for StoredRef<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        show(&self.bytes, self.flags, f)
+    }
+}
+
+/// The bytes, and the flags where there are any.
+fn show(bytes: &dyn fmt::Debug, flags: u32, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+    bytes.fmt(f)?;
+    if flags == 0 { Ok(()) } else { write!(f, " with flags {flags}") }
 }

@@ -56,7 +56,7 @@ pub struct Budget {
 }
 
 /// As good as for ever, and small enough to be added to any clock.
-const LONGEST: Duration = Duration::from_secs(365 * 24 * 3600);
+const LONGEST: Duration = Duration::from_hours(365 * 24);
 
 impl Budget {
     /// That much time, from when it is needed.

@@ -13,6 +13,7 @@ use crate::error::{Error, Kind, Result};
 pub(crate) mod arena;
 pub(crate) mod dates;
 pub(crate) mod global;
+mod item;
 pub(crate) mod keys;
 mod number;
 pub(crate) mod wtf8;

@@ -1,8 +1,6 @@
 //! Django's DummyCache (contract 1.11): takes everything, keeps nothing.
 
-use super::{
-    Backend, Capability, Change, Counted, Habits, IncrBy, Page, Stored, StoredRef, Touched, When, Written,
-};
+use super::{Backend, Capability, Change, Counted, Habits, IncrBy, Page, Stored, StoredRef, Touched, When, Written};
 use crate::error::Result;
 use crate::key::MadeKey;
 use crate::timeout::{Budget, Ttl};

@@ -13,13 +13,22 @@ use crate::key::MadeKey;
 pub use crate::stored::{Stored, StoredRef};
 use crate::timeout::{Budget, Ttl};
 
+#[cfg(any(feature = "sqlite", feature = "postgres", feature = "mysql"))]
+pub mod database;
+#[cfg(feature = "diskcache")]
+pub mod diskcache;
 pub mod dummy;
+mod fence;
 #[cfg(feature = "file")]
 pub mod file;
 mod glob;
 mod lane;
+#[cfg(feature = "memcached")]
+pub mod memcached;
 #[cfg(feature = "memory")]
 pub mod memory;
+#[cfg(feature = "net")]
+mod net;
 mod order;
 #[cfg(feature = "redis")]
 pub mod redis;
@@ -171,7 +180,10 @@ pub trait Backend: Send + Sync {
 
     /// Writes several values; for each whether it failed. An `Err` means that none is known to be written.
     fn set_many(&self, entries: &[Entry], ttl: Ttl, budget: Budget) -> Result<Vec<Option<Error>>> {
-        Ok(entries.iter().map(|entry| self.set(&entry.key, entry.value.as_ref(), ttl, When::Always, budget).err()).collect())
+        Ok(entries
+            .iter()
+            .map(|entry| self.set(&entry.key, entry.value.as_ref(), ttl, When::Always, budget).err())
+            .collect())
     }
 
     /// Removes several keys; how many there were.
@@ -211,6 +223,16 @@ pub trait Backend: Send + Sync {
     /// Removes expired entries and what crashed writers left behind; how many.
     fn purge_expired(&self, _budget: Budget) -> Result<u64> {
         Ok(0) // servers expire by themselves
+    }
+
+    /// Makes the table of a database cache, and its index, where they are not there (DB-3).
+    fn create_table(&self, _budget: Budget) -> Result<()> {
+        Err(unsupported("making a table"))
+    }
+
+    /// The statements with which [`Backend::create_table`] makes the table, as `createcachetable --dry-run` prints them.
+    fn table_sql(&self) -> Result<String> {
+        Err(unsupported("making a table"))
     }
 
     /// Whether the backend can be used now.

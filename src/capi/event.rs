@@ -44,7 +44,7 @@ pub struct larder_event {
     /// LARDER_OP_SET_MANY: how many failed. LARDER_OP_DELETE_MANY, LARDER_OP_PURGE_EXPIRED: how many were removed.
     /// LARDER_OP_KEYS: where the next page begins, 0 at the end.
     pub number: i64,
-    /// LARDER_OP_GET: the value. LARDER_OP_INCR: the new number, whatever its size.
+    /// LARDER_OP_GET, LARDER_OP_SESSION: the value. LARDER_OP_INCR: the new number, whatever its size.
     pub value: *mut larder_value,
     /// LARDER_OP_GET_MANY: the values in the order of the keys, NULL for a miss. LARDER_OP_KEYS: the keys of this page,
     /// as texts.

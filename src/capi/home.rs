@@ -169,7 +169,7 @@ impl Context {
 
     fn end_all(&self, limit: Duration) -> bool {
         let now = Instant::now();
-        let end = now.checked_add(limit).unwrap_or_else(|| now + Duration::from_secs(365 * 24 * 3600));
+        let end = now.checked_add(limit).unwrap_or_else(|| now + Duration::from_hours(365 * 24));
         let grace = now + (end - now) * GRACE.0 / GRACE.1;
         self.shut_down.store(true, Ordering::SeqCst);
         let queues = self.open_queues();

@@ -4,6 +4,7 @@ use std::ffi::{c_char, c_void};
 
 use super::argument::{self, array, invalid};
 use super::callback::larder_op;
+use super::session;
 use super::store::larder_store;
 use crate::backend::When;
 use crate::codec::Input;
@@ -50,6 +51,11 @@ pub const LARDER_OP_PURGE_EXPIRED: i32 = 28;
 /// An operation: larder_store_ping.
 pub const LARDER_OP_PING: i32 = 29;
 
+/// An operation: larder_session.
+pub const LARDER_OP_SESSION: i32 = 30;
+/// An operation: larder_create_table. `larder_store_supports` tells whether a store has it.
+pub const LARDER_OP_CREATE_TABLE: i32 = 31;
+
 /// One operation for larder_submit. Start from `LARDER_REQUEST_INIT`, or from all zero bytes: then `ttl_ms` has to be set
 /// where a time to live is needed, since 0 means expired at once. The struct only grows at its end.
 #[repr(C)]
@@ -63,7 +69,7 @@ pub struct larder_request {
     pub store: *const larder_store,
     /// Comes back in the event.
     pub tag: u64,
-    /// The key, UTF-8 text; LARDER_OP_KEYS: the pattern.
+    /// The key, UTF-8 text; LARDER_OP_KEYS: the pattern; LARDER_OP_SESSION: the session key.
     pub key: *const c_char,
     /// Its length in bytes.
     pub key_len: usize,
@@ -114,7 +120,7 @@ pub struct larder_packed {
     pub store: u64,
     /// Comes back in the event.
     pub tag: u64,
-    /// Where the key begins; LARDER_OP_KEYS: the pattern; of several keys: a table of `n` pairs of 64-bit numbers,
+    /// Where the key begins; LARDER_OP_KEYS: the pattern; LARDER_OP_SESSION: the session key; of several keys: a table of `n` pairs of 64-bit numbers,
     /// offset and length of each key.
     pub key: u64,
     /// The key's length in bytes; of several keys 0.
@@ -163,6 +169,8 @@ pub(crate) fn number_of(asked: Asked) -> i32 {
         Asked::Clear { everything: true } => LARDER_OP_CLEAR_EVERYTHING,
         Asked::PurgeExpired => LARDER_OP_PURGE_EXPIRED,
         Asked::Ping => LARDER_OP_PING,
+        Asked::Session => LARDER_OP_SESSION,
+        Asked::CreateTable => LARDER_OP_CREATE_TABLE,
     }
 }
 
@@ -227,7 +235,10 @@ impl<'a> Borrowed<'a> {
                 format: request.format,
                 ttl_ms: request.ttl_ms,
                 delta: request.delta,
-                key: argument::key(request.key, request.key_len, "key")?,
+                key: match request.operation {
+                    LARDER_OP_SESSION => session::key(request.key, request.key_len)?,
+                    _ => argument::key(request.key, request.key_len, "key")?,
+                },
                 value: argument::bytes(request.value, request.value_len, "value")?,
                 several,
             })
@@ -252,7 +263,14 @@ impl<'a> Borrowed<'a> {
             }
             several = Some(Box::new(Several { keys, values }));
         } else {
-            key = text(buffer, request.key, request.key_len, "key")?;
+            let bytes = part(buffer, request.key, request.key_len, "key")?;
+            // SAFETY: these are bytes of a slice, with its length.
+            key = unsafe {
+                match request.operation {
+                    LARDER_OP_SESSION => session::key(bytes.as_ptr().cast(), bytes.len())?,
+                    _ => argument::key(bytes.as_ptr().cast(), bytes.len(), "key")?,
+                }
+            };
             value = part(buffer, request.value, request.value_len, "value")?;
         }
         let (call, when) = call(request.flags, request.timeout_ms, version)?;
@@ -288,6 +306,8 @@ impl<'a> Borrowed<'a> {
             LARDER_OP_CLEAR_EVERYTHING => Operation::Clear { scope: Scope::Everything },
             LARDER_OP_PURGE_EXPIRED => Operation::PurgeExpired,
             LARDER_OP_PING => Operation::Ping,
+            LARDER_OP_SESSION => Operation::Session { key },
+            LARDER_OP_CREATE_TABLE => Operation::CreateTable,
             other => return Err(invalid(format!("{other} is no operation"))),
         };
         store.prepare(&operation, &self.call)

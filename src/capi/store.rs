@@ -10,8 +10,8 @@ use super::guard::{guard, quietly};
 use super::handle::{self, Registry};
 use super::home::{Context, Home};
 use super::request::{
-    LARDER_OP_CLEAR_PREFIX, LARDER_OP_GET, LARDER_OP_KEEP, LARDER_OP_KEYS, LARDER_OP_PERSIST, LARDER_OP_PING,
-    LARDER_OP_TTL,
+    LARDER_OP_CLEAR_PREFIX, LARDER_OP_CREATE_TABLE, LARDER_OP_GET, LARDER_OP_KEEP, LARDER_OP_KEYS, LARDER_OP_PERSIST,
+    LARDER_OP_SESSION, LARDER_OP_TTL,
 };
 use super::status::{LARDER_EHANDLE, LARDER_EINVAL, LARDER_EPANIC, LARDER_EUNSUPPORTED, LARDER_OK, larder_status, of};
 use crate::backend::Capability;
@@ -168,8 +168,8 @@ pub extern "C" fn larder_store_close(store: *mut larder_store) -> larder_status 
     }
 }
 
-/// Whether the backend of a store has an operation: LARDER_OP_KEYS, _CLEAR_PREFIX, _TTL and _PERSIST not all have, the
-/// others every backend has.
+/// Whether the backend of a store has an operation: LARDER_OP_KEYS, _CLEAR_PREFIX, _TTL, _PERSIST and _CREATE_TABLE not
+/// all have, the others every backend has.
 ///
 /// @param store the store
 /// @param operation LARDER_OP_…
@@ -189,7 +189,10 @@ pub extern "C" fn larder_store_supports(store: *const larder_store, operation: i
             LARDER_OP_TTL => Capability::Ttl,
             LARDER_OP_PERSIST => Capability::Persist,
             LARDER_OP_KEEP => Capability::Keeps,
-            LARDER_OP_GET..=LARDER_OP_PING => return LARDER_OK,
+            LARDER_OP_CREATE_TABLE => {
+                return if store.store.table_sql().is_ok() { LARDER_OK } else { LARDER_EUNSUPPORTED };
+            }
+            LARDER_OP_GET..=LARDER_OP_SESSION => return LARDER_OK,
             _ => return LARDER_EINVAL,
         };
         if store.store.supports(operation) { LARDER_OK } else { LARDER_EUNSUPPORTED }

@@ -4,10 +4,10 @@ use std::ffi::{c_char, c_void};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-use super::argument::out;
+use super::argument::{self, out};
 use super::error::larder_error;
 use super::guard::{guard, quietly};
-use super::status::{LARDER_EHANDLE, LARDER_EPANIC, LARDER_LOSSY, LARDER_OK, larder_status, of};
+use super::status::{LARDER_EHANDLE, LARDER_EPANIC, LARDER_LOSSY, LARDER_MISS, LARDER_OK, larder_status, of};
 use crate::error::{Error, Kind, Result};
 use crate::store::{Shown, Value};
 use crate::value::{Number, ValueKind};
@@ -263,6 +263,70 @@ pub unsafe extern "C" fn larder_value_stored(
 ) -> larder_status {
     // SAFETY: the host passes a value that it holds, and places that are NULL or can be written.
     unsafe { guard(err, || show(value, (bytes, len), |value| Ok(Shown { shown: value.stored().bytes, lossy: false }))) }
+}
+
+/// What the backend keeps beside the serialised bytes to say what they are: memcached's flags, which are the Python
+/// client's own (pymemcache's or pylibmc's), and diskcache's mode. 0 on other backends, which keep nothing.
+///
+/// @param value borrowed
+/// @param flags receives them
+/// @param err NULL, or receives an error on failure, to be released
+/// @return LARDER_OK; LARDER_EINVAL; LARDER_EHANDLE
+///
+/// Blocks: never. Threads: any. Owns: nothing. Since: 0.1
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn larder_value_flags(
+    value: *const larder_value,
+    flags: *mut u32,
+    err: *mut *mut larder_error,
+) -> larder_status {
+    let body = || {
+        // SAFETY: the host passes a place that is NULL or can be written.
+        let place = unsafe { out(flags, "flags")? };
+        *place = 0;
+        // SAFETY: the host passes NULL or a value that it holds or borrows.
+        *place = unsafe { borrow(value) }?.stored().flags;
+        Ok(LARDER_OK)
+    };
+    // SAFETY: `err` is NULL or can be written.
+    unsafe { guard(err, body) }
+}
+
+/// The text under a name of a dict, without a copy: `_auth_user_id` of a session. As in Python the last of equal names
+/// counts.
+///
+/// @param value borrowed
+/// @param name UTF-8 text
+/// @param name_len its length in bytes
+/// @param text receives a pointer that lives as long as the value; there is no terminator; NULL on a miss
+/// @param len receives the length in bytes
+/// @param err NULL, or receives an error on failure, to be released
+/// @return LARDER_OK; LARDER_LOSSY for a SafeString; LARDER_MISS when the dict has no such name; LARDER_ETYPE when the
+///         value is no dict, or what is there is no text of UTF-8; LARDER_EUNDECODABLE; LARDER_ETOOBIG; LARDER_EINVAL;
+///         LARDER_EHANDLE
+///
+/// Blocks: never. Threads: any. Owns: nothing. Since: 0.1
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn larder_value_item_text(
+    value: *const larder_value,
+    name: *const c_char,
+    name_len: usize,
+    text: *mut *const c_char,
+    len: *mut usize,
+    err: *mut *mut larder_error,
+) -> larder_status {
+    let body = || {
+        // SAFETY: the host passes places that are NULL or can be written.
+        let (place, len) = unsafe { (out(text, "the place for the pointer")?, out(len, "the place for the length")?) };
+        (*place, *len) = (std::ptr::null(), 0);
+        // SAFETY: the host passes a name of its length, and NULL or a value that it holds or borrows.
+        let (name, value) = unsafe { (argument::key(name, name_len, "name")?, borrow(value)?) };
+        let Some(found) = value.item_text(name)? else { return Ok(LARDER_MISS) };
+        (*place, *len) = (found.shown.as_ptr().cast(), found.shown.len());
+        Ok(if found.lossy { LARDER_LOSSY } else { LARDER_OK })
+    };
+    // SAFETY: `err` is NULL or can be written.
+    unsafe { guard(err, body) }
 }
 
 /// Shares a value: one more release is needed. For callbacks, which only borrow theirs, and for other threads.

@@ -5,6 +5,9 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
+use super::database::Database;
+use super::diskcache::DiskCache;
+use super::memcached::Memcached;
 use crate::key::KeyRules;
 use crate::timeout::Ttl;
 use crate::value::Limits;
@@ -73,6 +76,12 @@ pub enum Family {
     Dummy,
     /// Core `redis.RedisCache` and `django_redis.cache.RedisCache`.
     Redis(Redis),
+    /// `memcached.PyMemcacheCache` and `memcached.PyLibMCCache`.
+    Memcached(Memcached),
+    /// `db.DatabaseCache`.
+    Database(Database),
+    /// `diskcache.DjangoCache`.
+    DiskCache(DiskCache),
     /// A backend, or a setting of one, that larder knows but does not have. Opening the alias answers `Kind::Config`
     /// with the reason; the other aliases can be used.
     NotBuiltIn {
@@ -93,6 +102,9 @@ impl fmt::Debug for Family {
             }
             Self::Dummy => f.write_str("Dummy"),
             Self::Redis(redis) => redis.fmt(f),
+            Self::Memcached(memcached) => memcached.fmt(f),
+            Self::Database(database) => database.fmt(f),
+            Self::DiskCache(disk) => disk.fmt(f),
             Self::NotBuiltIn { reason } => f.debug_struct("NotBuiltIn").field("reason", reason).finish(),
         }
     }

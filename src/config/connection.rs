@@ -19,7 +19,7 @@ use crate::error::Result;
 const CONNECTIONS: usize = 100;
 
 /// Waits are never longer than this.
-const LONGEST_WAIT: Duration = Duration::from_secs(365 * 24 * 3600);
+const LONGEST_WAIT: Duration = Duration::from_hours(365 * 24);
 
 /// Every name that redis-py's connections and pools take.
 pub(super) const KNOWN: [&str; 43] = [

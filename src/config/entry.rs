@@ -7,11 +7,12 @@ use std::time::Duration;
 use serde_json::{Map, Value};
 
 use super::alias::{Alias, Culling, Family, Settings};
+use super::memcached::Client;
 use super::names::{did_you_mean, nearest};
 use super::own::Own;
 use super::place::{Place, Report, Setting, working_directory};
 use super::python::{int, text};
-use super::{core_redis, django_redis};
+use super::{core_redis, database, diskcache, django_redis, memcached};
 use crate::error::Result;
 use crate::key::{KeyFunction, KeyRules};
 use crate::timeout::Ttl;
@@ -47,8 +48,19 @@ enum Named {
     Dummy,
     CoreRedis,
     DjangoRedis,
+    PyMemcache,
+    PyLibMc,
+    Database,
+    DiskCache,
     /// Known, but not in this version: what it needs.
     Later(&'static str),
+}
+
+impl Named {
+    /// Whether it has servers.
+    fn is_remote(self) -> bool {
+        matches!(self, Self::CoreRedis | Self::DjangoRedis | Self::PyMemcache | Self::PyLibMc | Self::Database)
+    }
 }
 
 /// The BACKEND strings (1.1).
@@ -58,11 +70,11 @@ const BACKENDS: [(&str, Named); 10] = [
     ("django.core.cache.backends.dummy.DummyCache", Named::Dummy),
     ("django.core.cache.backends.redis.RedisCache", Named::CoreRedis),
     ("django_redis.cache.RedisCache", Named::DjangoRedis),
-    ("django.core.cache.backends.memcached.PyMemcacheCache", Named::Later("memcached")),
-    ("django.core.cache.backends.memcached.PyLibMCCache", Named::Later("memcached")),
-    ("django.core.cache.backends.db.DatabaseCache", Named::Later("the database cache")),
+    ("django.core.cache.backends.memcached.PyMemcacheCache", Named::PyMemcache),
+    ("django.core.cache.backends.memcached.PyLibMCCache", Named::PyLibMc),
+    ("django.core.cache.backends.db.DatabaseCache", Named::Database),
     ("django_valkey.cache.ValkeyCache", Named::Later("django-valkey")),
-    ("diskcache.DjangoCache", Named::Later("diskcache")),
+    ("diskcache.DjangoCache", Named::DiskCache),
 ];
 
 /// An entry being read.
@@ -130,7 +142,7 @@ pub(super) fn read(
     let keys = key_rules(&entry, report)?;
     let ttl = time_to_live(&entry, report);
     let culling = culling(&entry, named, report);
-    let own = Own::read(&entry, matches!(named, Named::CoreRedis | Named::DjangoRedis), report)?;
+    let own = Own::read(&entry, named.is_remote(), report)?;
     warn_of_unknown_names(&entry, named, report);
     let built = match named {
         Named::Memory => memory(&entry, report)?,
@@ -138,6 +150,10 @@ pub(super) fn read(
         Named::Dummy => Built::plain(Family::Dummy),
         Named::CoreRedis => core_redis::read(&entry, &own, report)?,
         Named::DjangoRedis => django_redis::read(&entry, &own, siblings, report)?,
+        Named::PyMemcache => memcached::read(&entry, &own, Client::PyMemcache, report)?,
+        Named::PyLibMc => memcached::read(&entry, &own, Client::PyLibMc, report)?,
+        Named::Database => database::read(&entry, &own, siblings, report)?,
+        Named::DiskCache => diskcache::read(&entry, report)?,
         Named::Later(what) => Built::plain(Family::NotBuiltIn {
             reason: format!("{}: {what} is not in this version of larder", entry.place.at("BACKEND")),
         }),
@@ -358,6 +374,9 @@ fn in_this_build(family: Family, place: &Place) -> Family {
         Family::Memory { .. } => (cfg!(feature = "memory"), "memory"),
         Family::File { .. } => (cfg!(feature = "file"), "file"),
         Family::Redis(_) => (cfg!(feature = "redis"), "redis"),
+        Family::Memcached(_) => (cfg!(feature = "memcached"), "memcached"),
+        Family::Database(_) => (cfg!(feature = "sqlite"), "sqlite"),
+        Family::DiskCache(_) => (cfg!(feature = "diskcache"), "diskcache"),
         Family::Dummy | Family::NotBuiltIn { .. } => return family,
     };
     if is_there {

@@ -124,9 +124,12 @@ mod alias;
 mod class;
 mod connection;
 mod core_redis;
+mod database;
+mod diskcache;
 mod django_redis;
 mod document;
 mod entry;
+mod memcached;
 mod names;
 mod own;
 mod place;
@@ -140,7 +143,10 @@ pub use alias::{
     Address, Alias, BreakerRule, CertificateCheck, Config, Culling, Family, Flavor, Keepalive, Named, Redis, Resting,
     Server, Settings, Tls,
 };
+pub use database::Database;
+pub use diskcache::DiskCache;
 pub use document::LONGEST_DOCUMENT;
+pub use memcached::{Client, Memcached};
 pub use names::nearest;
 
 use crate::error::Result;

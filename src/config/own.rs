@@ -11,7 +11,7 @@ use crate::error::Result;
 use crate::value::Limits;
 
 /// Calls never take longer.
-const LONGEST_CALL: Duration = Duration::from_secs(365 * 24 * 3600);
+const LONGEST_CALL: Duration = Duration::from_hours(365 * 24);
 
 const KNOWN: [&str; 6] =
     ["TIMEOUT_MS", "MAX_VALUE_BYTES", "MAX_VALUE_NODES", "MAX_VALUE_DEPTH", "MAX_CONNECTIONS", "BREAKER"];

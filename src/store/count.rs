@@ -100,12 +100,16 @@ impl Store {
 
     fn incr_in_place(&self, key: &MadeKey, delta: &Number, budget: Budget) -> Result<Option<Number>> {
         let mut sum = None;
-        let found = self.backend.update(key, &mut |stored: StoredRef<'_>| {
-            let added = self.add(stored, delta)?;
-            let stored = self.codec.encode(Input::Number(&added))?;
-            sum = Some(added);
-            Ok(stored)
-        }, budget);
+        let found = self.backend.update(
+            key,
+            &mut |stored: StoredRef<'_>| {
+                let added = self.add(stored, delta)?;
+                let stored = self.codec.encode(Input::Number(&added))?;
+                sum = Some(added);
+                Ok(stored)
+            },
+            budget,
+        );
         let found = found.map_err(|error| self.named("incr", error))?;
         Ok(if found { sum } else { None })
     }

@@ -3,6 +3,7 @@
 mod count;
 mod many;
 mod operation;
+mod session;
 mod spare;
 mod stats;
 mod value;
@@ -10,10 +11,13 @@ mod value;
 use std::sync::Arc;
 
 pub use self::operation::{Asked, Operation, Outcome, Prepared};
+pub use self::session::is_session_key;
 use self::stats::Counters;
 pub use self::stats::Stats;
 pub use self::value::{Facts, Shown, Value};
-use crate::backend::{Backend, Capability, Habits, Health, Page, Spawner, Stored, StoredRef, Touched, When, Written, dummy};
+use crate::backend::{
+    Backend, Capability, Habits, Health, Page, Spawner, Stored, StoredRef, Touched, When, Written, dummy,
+};
 use crate::codec::{Codec, Glance, Input};
 use crate::config::{Alias, Family};
 use crate::error::{Error, Kind, Result};
@@ -132,7 +136,8 @@ impl Store {
     /// Writes a value; `when` decides where there is one already, or none.
     pub fn set(&self, key: &str, value: Input<'_>, ttl: TtlChoice, when: When, call: &Call<'_>) -> Result<Written> {
         let stored = self.encode("set", value)?;
-        let written = self.backend.set(&self.make(key, call), stored.as_ref(), ttl.or(self.alias.ttl), when, self.budget(call));
+        let written =
+            self.backend.set(&self.make(key, call), stored.as_ref(), ttl.or(self.alias.ttl), when, self.budget(call));
         self.checked(if when == When::Missing { "add" } else { "set" }, written)
     }
 
@@ -208,6 +213,16 @@ impl Store {
     /// Whether the backend can be used now.
     pub fn ping(&self, call: &Call<'_>) -> Result<()> {
         self.told("ping", self.backend.ping(self.budget(call)))
+    }
+
+    /// Makes the table of a database cache, and its index, where they are not there (DB-3).
+    pub fn create_table(&self, call: &Call<'_>) -> Result<()> {
+        self.told("create_table", self.backend.create_table(self.budget(call)))
+    }
+
+    /// The statements with which [`Store::create_table`] makes the table.
+    pub fn table_sql(&self) -> Result<String> {
+        self.backend.table_sql().map_err(|error| self.named("table_sql", error))
     }
 
     /// What Django would warn about a key on this backend (K-5, K-6, K-9).
@@ -340,7 +355,15 @@ fn open_backend(alias: &Alias, around: &Surroundings) -> Result<Arc<dyn Backend>
             around.spawner.clone(),
         )),
         #[cfg(feature = "redis")]
-        Family::Redis(redis) => crate::backend::redis::open(redis.clone(), &around.spawner, &around.log),
+        Family::Redis(redis) => crate::backend::redis::open(redis.clone(), around.spawner.clone(), around.log.clone()),
+        #[cfg(feature = "memcached")]
+        Family::Memcached(memcached) => {
+            crate::backend::memcached::open(memcached.clone(), &around.spawner, &around.log)?
+        }
+        #[cfg(any(feature = "sqlite", feature = "postgres", feature = "mysql"))]
+        Family::Database(database) => crate::backend::database::open(database.clone(), &around.spawner, &around.log)?,
+        #[cfg(feature = "diskcache")]
+        Family::DiskCache(disk) => crate::backend::diskcache::open(disk.clone(), &around.spawner, &around.log)?,
         Family::NotBuiltIn { reason } => return Err(Error::new(Kind::Config, reason.clone())),
         #[allow(unreachable_patterns)]
         _ => return Err(Error::new(Kind::Config, "this backend is not built in: larder was compiled without it")),

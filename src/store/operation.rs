@@ -6,8 +6,11 @@
 use std::sync::Arc;
 use std::time::Instant;
 
+use super::session::{self, is_session_key};
 use super::{Call, Scope, Store, Value};
-use crate::backend::{Counted, Entry, IncrBy, Job, Keys, Order, Page, Reply, Request, Stored, Ticket, Touched, When, Written};
+use crate::backend::{
+    Counted, Entry, IncrBy, Job, Keys, Order, Page, Reply, Request, Stored, Ticket, Touched, When, Written,
+};
 use crate::codec::Input;
 use crate::error::{Error, Kind, Result};
 use crate::key::MadeKey;
@@ -53,6 +56,10 @@ pub enum Operation<'a> {
     PurgeExpired,
     /// [`Store::ping`].
     Ping,
+    /// [`Store::session`].
+    Session { key: &'a str },
+    /// [`Store::create_table`].
+    CreateTable,
 }
 
 /// What was asked, for who reads the answer.
@@ -83,11 +90,13 @@ pub enum Asked {
     },
     PurgeExpired,
     Ping,
+    Session,
+    CreateTable,
 }
 
 /// How an operation ended.
 pub enum Outcome {
-    /// A get.
+    /// A get or session.
     Value(Option<Value>),
     /// A set.
     Written(Written),
@@ -109,7 +118,7 @@ pub enum Outcome {
     Removed(u64),
     /// A keys: user keys, unless they were to be final.
     Page(Page),
-    /// A clear or ping.
+    /// A clear, ping or create_table.
     Done,
 }
 
@@ -131,11 +140,15 @@ enum Work<'a> {
     /// Several steps of the store's.
     Incr(UserKey<'a>, i64),
     IncrVersion(&'a str, i64, Option<&'a str>),
+    /// Something for a thread that may wait.
+    CreateTable,
 }
 
 /// What a made key is made from.
 #[derive(Clone, Copy)]
 struct UserKey<'a> {
+    /// Whether it is a session key.
+    is_session: bool,
     key: &'a str,
     version: Option<&'a str>,
     is_final: bool,
@@ -195,17 +208,22 @@ impl Asked {
             Self::Clear { .. } => "clear",
             Self::PurgeExpired => "purge_expired",
             Self::Ping => "ping",
+            Self::Session => "session",
+            Self::CreateTable => "create_table",
         }
     }
 
     /// Whether it changes nothing.
     fn only_reads(self) -> bool {
-        matches!(self, Self::Get | Self::Ttl | Self::Has | Self::GetMany | Self::Keys { .. } | Self::Ping)
+        matches!(
+            self,
+            Self::Get | Self::Ttl | Self::Has | Self::GetMany | Self::Keys { .. } | Self::Ping | Self::Session
+        )
     }
 
     /// Whether IGNORE_EXCEPTIONS hides its failures (DR-16).
     fn can_be_ignored(self) -> bool {
-        !matches!(self, Self::Expire | Self::Persist | Self::Ttl | Self::PurgeExpired | Self::Ping)
+        !matches!(self, Self::Expire | Self::Persist | Self::Ttl | Self::PurgeExpired | Self::Ping | Self::CreateTable)
     }
 }
 
@@ -228,7 +246,7 @@ impl Store {
     }
 
     fn work<'a>(&self, operation: &Operation<'a>, call: &Call<'a>) -> Result<(Asked, Work<'a>)> {
-        let user = |key| UserKey { key, version: call.version, is_final: call.final_key };
+        let user = |key| UserKey { is_session: false, key, version: call.version, is_final: call.final_key };
         let one = |asked, key, one| Ok((asked, Work::One(user(key), one)));
         match *operation {
             Operation::Get { key } => one(Asked::Get, key, One::Get),
@@ -250,6 +268,13 @@ impl Store {
                 self.next_version(delta, call).map_err(|error| self.named("incr_version", error))?;
                 Ok((Asked::IncrVersion, Work::IncrVersion(key, delta, call.version)))
             }
+            Operation::Session { key } if !is_session_key(key) => {
+                Ok((Asked::Session, Work::Nothing(Box::new(Reply::Value(None)))))
+            }
+            Operation::Session { key } => {
+                Ok((Asked::Session, Work::One(UserKey { is_session: true, ..user(key) }, One::Get)))
+            }
+            Operation::CreateTable => Ok((Asked::CreateTable, Work::CreateTable)),
             _ => self.order(operation, call),
         }
     }
@@ -284,7 +309,11 @@ impl Store {
     }
 
     fn made(&self, user: &UserKey<'_>) -> MadeKey {
-        self.make(user.key, &Call { version: user.version, budget: None, final_key: user.is_final })
+        let call = Call { version: user.version, budget: None, final_key: user.is_final };
+        if user.is_session {
+            return self.make(&session::cache_key(user.key), &call);
+        }
+        self.make(user.key, &call)
     }
 
     /// All values or none: what cannot be encoded is refused before anything is written.
@@ -311,6 +340,11 @@ impl Store {
                     sum.map(|sum| store.encode("incr", Input::Number(&sum))).transpose().map(Reply::Value)
                 });
                 self.backend.start_job(Keys::These(&[key]), budget, job);
+            }
+            Work::CreateTable => {
+                let (store, budget) = (self.clone(), budget.fixed());
+                let job = answering(ticket, move || store.backend.create_table(budget).map(|()| Reply::Done));
+                self.backend.start_job(Keys::All, budget, job);
             }
             Work::IncrVersion(key, delta, version) => self.begin_incr_version(key, *delta, *version, budget, ticket),
         }
@@ -358,13 +392,14 @@ impl Store {
             Err(error) => return self.told(name, Err(error)),
         };
         match &reply {
-            Reply::Value(stored) if asked == Asked::Get => self.count_read(stored.is_some()),
+            Reply::Value(stored) if matches!(asked, Asked::Get | Asked::Session) => self.count_read(stored.is_some()),
             Reply::Values(stored) => self.count_reads(stored),
             _ => {}
         }
         let value = |stored: Option<Stored>| stored.map(|stored| self.delivered(name, stored)).transpose();
         Ok(match (asked, reply) {
             (Asked::Get, Reply::Value(stored)) => Outcome::Value(value(stored)?),
+            (Asked::Session, Reply::Value(stored)) => Outcome::Value(value(stored)?.filter(session::is_a_session)),
             (Asked::Set | Asked::Add, Reply::Written(written)) => Outcome::Written(written),
             (Asked::Expire | Asked::Persist, Reply::Touched(touched)) => Outcome::Touched(touched),
             (Asked::Ttl, Reply::Left(left)) => Outcome::Left(left),
@@ -388,7 +423,7 @@ impl Store {
                 let keys = keys.iter().filter_map(|key| Some(key.get(head..)?.to_vec())).collect();
                 Outcome::Page(Page { keys, next })
             }
-            (Asked::Clear { .. } | Asked::Ping, Reply::Done) => Outcome::Done,
+            (Asked::Clear { .. } | Asked::Ping | Asked::CreateTable, Reply::Done) => Outcome::Done,
             (_, reply) => {
                 return Err(self.named(name, Error::new(Kind::Panic, format!("the backend answered with {reply:?}"))));
             }

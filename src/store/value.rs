@@ -92,6 +92,17 @@ impl Value {
         self.kind().is_ok_and(|kind| kind == ValueKind::Null)
     }
 
+    /// Whether the value is a `None` that shows without decoding.
+    pub(super) fn is_plain_none(&self) -> bool {
+        matches!(self.glance(), Some(Glance::Null))
+    }
+
+    /// The text of a dict's item; `None` where there is no such item.
+    pub fn item_text(&self, name: &str) -> Result<Option<Shown<&str>>> {
+        let found = self.tree()?.item_text(name).map_err(|error| self.named(error))?;
+        Ok(found.map(|(shown, loss)| Shown { shown, lossy: loss.is_lossy() }))
+    }
+
     /// The value as a number, if it is a bool, an int or a float.
     pub fn number(&self) -> Result<Option<Number>> {
         Ok(match self.glance() {

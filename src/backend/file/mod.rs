@@ -21,7 +21,8 @@ use std::sync::Arc;
 use self::shelf::Shelf;
 use super::lane::Lane;
 use super::{
-    Backend, Capability, Habits, IncrBy, Job, Keys, Order, Request, Spawner, Stored, StoredRef, Ticket, Touched, When, Written, perform,
+    Backend, Capability, Habits, IncrBy, Job, Keys, Order, Request, Spawner, Stored, StoredRef, Ticket, Touched, When,
+    Written, perform,
 };
 use crate::config::Culling;
 use crate::error::{Error, Kind, Result};

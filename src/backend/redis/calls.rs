@@ -2,10 +2,12 @@
 
 use std::sync::Arc;
 
-use super::command::{self, Reading};
-use super::pool::{Nature, Pool};
-use super::{ENTRIES_AT_ONCE, KEYS_AT_ONCE, pattern, transaction};
-use crate::backend::{Backend, Capability, Counted, Entry, Habits, IncrBy, Page, Request, Stored, StoredRef, Touched, When, Written};
+use super::resp::Frame;
+use super::{ENTRIES_AT_ONCE, KEYS_AT_ONCE, Resp, command, pattern, transaction};
+use crate::backend::net::{Nature, Pool, Reading};
+use crate::backend::{
+    Backend, Capability, Counted, Entry, Habits, IncrBy, Page, Request, Stored, StoredRef, Touched, When, Written,
+};
 use crate::config::Flavor;
 use crate::error::{Error, Result};
 use crate::key::MadeKey;
@@ -17,15 +19,19 @@ pub(super) struct Calls {
     /// Whose rules.
     pub(super) flavor: Flavor,
     /// The connections.
-    pub(super) pool: Arc<Pool>,
+    pub(super) pool: Arc<Pool<Resp>>,
 }
 
 impl Calls {
-    fn read<R: Reading>(&self, budget: Budget, write: impl Fn(&mut Vec<u8>) -> R) -> Result<R::Answer> {
+    fn read<R: Reading<Frame = Frame>>(&self, budget: Budget, write: impl Fn(&mut Vec<u8>) -> R) -> Result<R::Answer> {
         self.pool.run(Nature::Reads, &budget.start(), |out| Ok(write(out)))
     }
 
-    fn write_once<R: Reading>(&self, budget: Budget, write: impl Fn(&mut Vec<u8>) -> Result<R>) -> Result<R::Answer> {
+    fn write_once<R: Reading<Frame = Frame>>(
+        &self,
+        budget: Budget,
+        write: impl Fn(&mut Vec<u8>) -> Result<R>,
+    ) -> Result<R::Answer> {
         self.pool.run(Nature::WritesOnce, &budget.start(), write)
     }
 

@@ -2,32 +2,14 @@
 //!
 //! A function writes the first commands to a buffer and returns a [`Reading`], which takes the replies one by one.
 
-use super::fault::{answered, contains, too_long, unexpected};
+use super::fault::{answered, contains, too_long};
 use super::resp::{Digits, Frame, argument, command, header};
+use crate::backend::net::{Next, Reading, unexpected};
 use crate::backend::{Counted, Page, Stored, Touched, When, Written};
 use crate::config::Flavor;
 use crate::error::{Error, Kind, Result};
 use crate::key::MadeKey;
 use crate::timeout::Ttl;
-
-/// What comes after a reply.
-pub(super) enum Next<R: Reading> {
-    /// The operation has ended. An error here is the server's answer; the connection is fine.
-    Done(Result<R::Answer>),
-    /// Another reply has to come, to what was sent or to what was just written to the buffer.
-    More(R),
-    /// The reply cannot be one to this request: nothing that comes over this connection can be trusted.
-    Broken(Error),
-}
-
-/// What waits for replies.
-pub(super) trait Reading: Sized {
-    /// What the operation answers.
-    type Answer;
-
-    /// Takes the next reply. Writes further commands, if any are needed, to the end of `out`.
-    fn read(self, frame: Frame, out: &mut Vec<u8>) -> Next<Self>;
-}
 
 /// An operation of one command and one reply.
 pub(super) struct One<A>(fn(Frame) -> Understood<A>);
@@ -36,6 +18,7 @@ pub(super) struct One<A>(fn(Frame) -> Understood<A>);
 type Understood<A> = std::result::Result<A, Frame>;
 
 impl<A> Reading for One<A> {
+    type Frame = Frame;
     type Answer = A;
 
     fn read(self, frame: Frame, _: &mut Vec<u8>) -> Next<Self> {
@@ -82,6 +65,7 @@ pub(super) fn get_many(out: &mut Vec<u8>, keys: &[MadeKey]) -> GettingMany {
 pub(super) struct GettingMany(usize);
 
 impl Reading for GettingMany {
+    type Frame = Frame;
     type Answer = Vec<Option<Stored>>;
 
     fn read(self, frame: Frame, _: &mut Vec<u8>) -> Next<Self> {
@@ -189,6 +173,7 @@ pub(super) fn incr(out: &mut Vec<u8>, flavor: Flavor, key: &MadeKey, delta: i64)
 }
 
 impl Reading for Adding {
+    type Frame = Frame;
     type Answer = Counted;
 
     fn read(self, frame: Frame, _: &mut Vec<u8>) -> Next<Self> {
@@ -291,6 +276,7 @@ fn write_spent(out: &mut Vec<u8>, flavor: Flavor, key: &MadeKey, value: &[u8], w
 }
 
 impl Reading for Setting {
+    type Frame = Frame;
     type Answer = Written;
 
     fn read(self, frame: Frame, out: &mut Vec<u8>) -> Next<Self> {
@@ -387,6 +373,7 @@ pub(super) fn write_expire(out: &mut Vec<u8>, flavor: Flavor, key: &MadeKey, lif
 }
 
 impl Reading for Touching {
+    type Frame = Frame;
     type Answer = Touched;
 
     fn read(self, frame: Frame, _: &mut Vec<u8>) -> Next<Self> {

@@ -1,58 +1,30 @@
 //! The one incremental decoder of the wire format, which trusts nothing.
 //!
-//! It owns the memory that a transport reads into ([`Decoder::room`]), so that a large bulk reply lands in a buffer of
-//! its own size at once. Smaller ones are copied out, or share what was read with their neighbours: that costs no
-//! memory of their own, but keeps the neighbours'. It keeps its own stack: nesting costs no thread stack, and is
-//! bounded.
-
-use std::collections::VecDeque;
+//! It keeps its own stack: nesting costs no thread stack, and is bounded.
 
 use bytes::Bytes;
 
 use super::resp::Frame;
+use crate::backend::net::{Decoding, Found, Input, garbage};
 use crate::error::{Error, Kind, Result};
 
-/// What one read takes at most on a connection with one request at a time; several in flight read more at once.
-pub(super) const SMALL_READS: usize = 16 << 10;
-/// What one read takes at most on a connection with many requests in flight.
-pub(super) const LARGE_READS: usize = 64 << 10;
-/// Longer bulk replies that are not there yet get a buffer of their own.
-const LARGE: usize = 8 << 10;
-/// Blocks of what was read that are kept to be used again.
-const KEPT_BLOCKS: usize = 16;
-/// What comes in smaller pieces is copied to a block of its own size: parts of it keep no more than that.
-const SMALL_BLOCK: usize = 8 << 10;
 /// The largest bulk reply (what Redis itself allows by default).
 const MAX_BULK: usize = 512 << 20;
-/// The longest line: numbers, statuses, errors.
-const MAX_LINE: usize = 64 << 10;
 /// The most bytes of values that one reply may have.
 const MAX_REPLY: usize = 4 * MAX_BULK;
 /// The most items that one reply may have, nested ones included.
 const MAX_ITEMS: usize = 4 << 20;
 /// The deepest nesting; EXEC of SCAN needs three.
 const MAX_DEPTH: usize = 16;
-/// Up to this size a declared length is believed before the bytes are there.
-const BELIEVED: usize = 4 << 20;
 
 /// Turns what a server sent, in pieces of any size, into [`Frame`]s. After an error it must not be used again.
 #[derive(Debug)]
 pub(super) struct Decoder {
-    /// What one read takes at most.
-    chunk: usize,
-    /// What is read into.
-    input: Vec<u8>,
-    /// What was read, where bulk replies are parts of it; empty where they are copies.
-    block: Bytes,
-    /// Blocks that are used again when nobody has a part of them any more; `None` where bulk replies are copies.
-    kept: Option<VecDeque<Bytes>>,
-    /// Where the unread part of `input` or `block` begins.
-    at: usize,
-    /// How far the line at `at` was searched for its end.
-    searched: usize,
+    input: Input,
     /// The collections that are being filled, outermost first.
     open: Vec<Open>,
-    large: Option<Large>,
+    /// The mark of the bulk reply that has a buffer of its own.
+    large: u8,
     /// Items of the reply that is being read.
     items: usize,
     /// Bytes of the values of the reply that is being read.
@@ -76,14 +48,6 @@ enum Shape {
     Attribute,
 }
 
-/// A bulk reply with a buffer of its own.
-#[derive(Debug)]
-struct Large {
-    mark: u8,
-    data: Vec<u8>,
-    length: usize,
-}
-
 /// The next thing in the input.
 enum Token {
     Leaf(Frame),
@@ -92,122 +56,45 @@ enum Token {
     More,
 }
 
-impl Decoder {
-    /// A decoder that reads `chunk` bytes at a time, and whose bulk replies are copies.
-    pub(super) fn new(chunk: usize) -> Self {
-        Self {
-            chunk,
-            input: Vec::new(),
-            block: Bytes::new(),
-            kept: None,
-            at: 0,
-            searched: 0,
-            open: Vec::new(),
-            large: None,
-            items: 0,
-            bytes: 0,
-        }
+impl Decoding for Decoder {
+    type Frame = Frame;
+
+    fn new(chunk: usize) -> Self {
+        Self::over(Input::new(chunk))
     }
 
-    /// A decoder whose bulk replies are parts of what was read.
-    pub(super) fn sharing(chunk: usize) -> Self {
-        Self { kept: Some(VecDeque::new()), ..Self::new(chunk) }
+    fn sharing(chunk: usize) -> Self {
+        Self::over(Input::sharing(chunk))
     }
 
-    /// Memory to read into: bytes are to be appended, within the capacity that is there.
-    pub(super) fn room(&mut self) -> Result<&mut Vec<u8>> {
-        if self.large.is_none() {
-            self.make_room()?;
-        }
-        let Some(large) = &mut self.large else { return Ok(&mut self.input) };
-        if large.data.len() == large.data.capacity() {
-            let missing = (large.length + 2).saturating_sub(large.data.len());
-            let step = missing.min(large.data.len().max(BELIEVED));
-            large.data.try_reserve_exact(step).map_err(|_| no_memory(large.length))?;
-        }
-        Ok(&mut large.data)
+    fn room(&mut self) -> Result<&mut Vec<u8>> {
+        self.input.room()
     }
 
-    fn make_room(&mut self) -> Result<()> {
-        if self.at == self.data().len() {
-            self.discard();
-        }
-        if self.input.capacity() == 0 {
-            // the oldest has been with others for longest
-            let free = self.kept.as_mut().filter(|kept| kept.front().is_some_and(Bytes::is_unique));
-            self.input = free.and_then(VecDeque::pop_front).map(Vec::from).unwrap_or_default();
-            self.input.clear();
-        }
-        if !self.block.is_empty() {
-            self.unseal();
-        }
-        if self.input.capacity() - self.input.len() >= self.chunk / 4 {
-            return Ok(());
-        }
-        self.input.drain(..self.at);
-        self.searched = self.searched.saturating_sub(self.at);
-        self.at = 0;
-        let room = self.chunk.saturating_sub(self.input.len()).max(self.chunk / 4);
-        self.input.try_reserve(room).map_err(|_| no_memory(room))
+    fn is_empty(&self) -> bool {
+        self.input.is_empty() && self.open.is_empty()
     }
 
-    /// What was read and is being decoded.
-    fn data(&self) -> &[u8] {
-        if self.block.is_empty() { &self.input } else { &self.block }
-    }
-
-    /// Forgets what was read.
-    fn discard(&mut self) {
-        self.input.clear();
-        self.block = Bytes::new();
-        self.advance(0);
-    }
-
-    /// Makes what was read something that replies can be parts of.
-    fn seal(&mut self) {
-        let Some(kept) = &mut self.kept else { return };
-        if self.input.len() < SMALL_BLOCK {
-            self.block = Bytes::copy_from_slice(&self.input);
-            self.input.clear();
-            kept.pop_front(); // there is not much to do: memory is given back
-            return;
-        }
-        self.block = Bytes::from(std::mem::take(&mut self.input));
-        if kept.len() == KEPT_BLOCKS {
-            kept.pop_front();
-        }
-        kept.push_back(self.block.slice(..1));
-    }
-
-    /// Moves what is left of a block to the beginning of another.
-    fn unseal(&mut self) {
-        let block = std::mem::take(&mut self.block);
-        self.input.extend_from_slice(block.get(self.at..).unwrap_or_default());
-        self.searched = self.searched.saturating_sub(self.at);
-        self.at = 0;
-    }
-
-    /// A part of what was read.
-    fn part(&self, start: usize, length: usize) -> Bytes {
-        if self.block.is_empty() {
-            Bytes::copy_from_slice(self.input.get(start..start + length).unwrap_or_default())
-        } else {
-            self.block.slice(start..start + length)
-        }
-    }
-
-    /// Whether everything that was read has been handed out.
-    pub(super) fn is_empty(&self) -> bool {
-        self.at == self.data().len() && self.open.is_empty() && self.large.is_none()
-    }
-
-    /// The next whole reply, if there is one.
-    pub(super) fn next(&mut self) -> Result<Option<Frame>> {
+    fn next(&mut self) -> Result<Option<Frame>> {
         loop {
-            if self.block.is_empty() && !self.input.is_empty() {
-                self.seal();
+            match self.frame()? {
+                Some(Frame::Push(_)) => {} // it answers nothing
+                other => return Ok(other),
             }
-            let token = if self.large.is_some() { self.finish_large()? } else { self.token()? };
+        }
+    }
+}
+
+impl Decoder {
+    fn over(input: Input) -> Self {
+        Self { input, open: Vec::new(), large: 0, items: 0, bytes: 0 }
+    }
+
+    /// The next whole reply or message, if there is one.
+    pub(super) fn frame(&mut self) -> Result<Option<Frame>> {
+        loop {
+            self.input.settle();
+            let token = if self.input.has_large() { self.finish_large()? } else { self.token()? };
             match token {
                 Token::More => return Ok(None),
                 Token::Open(shape, left) => self.begin(shape, left)?,
@@ -261,100 +148,66 @@ impl Decoder {
     }
 
     fn token(&mut self) -> Result<Token> {
-        let Some(end) = self.line_end()? else { return Ok(Token::More) };
-        let line = self.data().get(self.at..end).unwrap_or_default();
+        let Some((line, next)) = self.input.line()? else { return Ok(Token::More) };
         let Some((&mark, body)) = line.split_first() else { return Err(garbage("an empty line")) };
-        let next = end + 2;
         let token = match mark {
-            b'$' | b'=' | b'!' => return self.bulk(mark, next),
+            b'$' | b'=' | b'!' => {
+                let nothing = body == b"-1" && mark == b'$';
+                let length = if nothing { None } else { Some(bulk_size(body)?) };
+                return self.bulk(mark, length, next);
+            }
             b'*' | b'~' => collection(Shape::Array, body, 1)?,
             b'%' => collection(Shape::Map, body, 2)?,
             b'>' => collection(Shape::Push, body, 1)?,
             b'|' => collection(Shape::Attribute, body, 2)?,
             _ => Token::Leaf(scalar(mark, body)?),
         };
-        self.bytes += next - self.at;
+        self.bytes += self.input.behind(next);
         if self.bytes > MAX_REPLY {
             return Err(too_much());
         }
-        self.advance(next);
+        self.input.advance(next);
         Ok(token)
     }
 
-    /// The place of the `\r\n` that ends the line at `at`.
-    fn line_end(&mut self) -> Result<Option<usize>> {
-        let from = self.searched.max(self.at);
-        let data = self.data();
-        match memchr::memchr(b'\n', data.get(from..).unwrap_or_default()) {
-            Some(found) if from + found > self.at && data.get(from + found - 1) == Some(&b'\r') => {
-                Ok(Some(from + found - 1))
-            }
-            Some(_) => Err(garbage("a line ends without a carriage return")),
-            None if data.len() - self.at > MAX_LINE => Err(garbage("a line is too long")),
-            None => {
-                self.searched = data.len();
-                Ok(None)
-            }
-        }
-    }
-
-    fn advance(&mut self, to: usize) {
-        self.at = to;
-        self.searched = to;
-    }
-
     /// A bulk reply whose bytes begin at `start`.
-    fn bulk(&mut self, mark: u8, start: usize) -> Result<Token> {
-        let line = self.data().get(self.at + 1..start - 2).unwrap_or_default();
-        if line == b"-1" && mark == b'$' {
-            self.advance(start);
+    fn bulk(&mut self, mark: u8, length: Option<usize>, start: usize) -> Result<Token> {
+        let Some(length) = length else {
+            self.input.advance(start);
             return Ok(Token::Leaf(Frame::Null));
-        }
-        let length = size(line).ok_or_else(|| garbage("a length is not a number"))?;
-        if length > MAX_BULK {
-            return Err(Error::new(Kind::TooBig, format!("the server announces a value of {length} bytes")));
-        }
+        };
         if self.bytes + length > MAX_REPLY {
             return Err(too_much());
         }
-        let there = self.data().get(start..).unwrap_or_default();
-        if let Some((_, b"\r\n")) = there.get(..length + 2).and_then(<[u8]>::split_last_chunk) {
-            let frame = text(mark, self.part(start, length))?;
-            self.bytes += length;
-            self.advance(start + length + 2);
-            return Ok(Token::Leaf(frame));
+        match self.input.value(start, length)? {
+            Found::Value(value) => self.leaf(mark, value),
+            Found::More => {
+                self.large = mark;
+                Ok(Token::More)
+            }
         }
-        if there.len() >= length + 2 {
-            return Err(garbage("a value does not end where it should"));
-        }
-        if length > LARGE {
-            self.begin_large(mark, start, length)?;
-        }
-        Ok(Token::More)
-    }
-
-    fn begin_large(&mut self, mark: u8, start: usize, length: usize) -> Result<()> {
-        let mut data = Vec::new();
-        data.try_reserve_exact((length + 2).min(BELIEVED)).map_err(|_| no_memory(length))?;
-        data.extend_from_slice(self.data().get(start..).unwrap_or_default());
-        self.discard();
-        self.large = Some(Large { mark, data, length });
-        Ok(())
     }
 
     fn finish_large(&mut self) -> Result<Token> {
-        let Some(mut large) = self.large.take_if(|large| large.data.len() >= large.length + 2) else {
-            return Ok(Token::More);
-        };
-        // A buffer can have come out larger than asked for, and the next reply's beginning can be in it.
-        self.input.extend_from_slice(large.data.get(large.length + 2..).unwrap_or_default());
-        if large.data.get(large.length..large.length + 2) != Some(b"\r\n") {
-            return Err(garbage("a value does not end where it should"));
+        match self.input.large()? {
+            Found::Value(value) => self.leaf(self.large, value),
+            Found::More => Ok(Token::More),
         }
-        large.data.truncate(large.length);
-        self.bytes += large.length;
-        Ok(Token::Leaf(text(large.mark, Bytes::from(large.data))?))
     }
+
+    fn leaf(&mut self, mark: u8, value: Bytes) -> Result<Token> {
+        self.bytes += value.len();
+        Ok(Token::Leaf(text(mark, value)?))
+    }
+}
+
+/// The length of a bulk reply.
+fn bulk_size(body: &[u8]) -> Result<usize> {
+    let length = size(body).ok_or_else(|| garbage("a length is not a number"))?;
+    if length > MAX_BULK {
+        return Err(Error::new(Kind::TooBig, format!("the server announces a value of {length} bytes")));
+    }
+    Ok(length)
 }
 
 fn too_much() -> Error {
@@ -421,14 +274,6 @@ fn size(body: &[u8]) -> Option<usize> {
         let digit = digit.checked_sub(b'0').filter(|digit| *digit < 10)?;
         sum.checked_mul(10)?.checked_add(digit.into())
     })
-}
-
-fn garbage(what: &str) -> Error {
-    Error::new(Kind::Connection, format!("what answers does not speak the Redis protocol: {what}")).retriable_if(false)
-}
-
-fn no_memory(bytes: usize) -> Error {
-    Error::new(Kind::Memory, format!("no memory for a reply of {bytes} bytes"))
 }
 
 #[cfg(test)]

@@ -23,6 +23,7 @@ use proptest::test_runner::{TestCaseError, TestRunner};
 
 use self::replies::{Reading, changes, cut, noise, reading, replies};
 use super::*;
+use crate::backend::net::input::{LARGE, LARGE_READS, SMALL_READS};
 
 /// What one test does where nobody asks for more.
 const CASES: u32 = 500;
@@ -51,7 +52,7 @@ fn ours(bytes: &[u8], reading: &Reading) -> (Vec<Frame>, End, bool) {
         room.extend_from_slice(&rest[..size]);
         rest = &rest[size..];
         loop {
-            match decoder.next() {
+            match decoder.frame() {
                 Ok(Some(frame)) => frames.push(frame),
                 Ok(None) => break,
                 Err(error) => return (frames, End::Refused(error.reason().to_owned()), false),

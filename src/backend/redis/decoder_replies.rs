@@ -2,7 +2,7 @@
 
 use proptest::prelude::*;
 
-use super::super::{LARGE_READS, SMALL_READS};
+use crate::backend::net::input::{LARGE_READS, SMALL_READS};
 
 /// How bytes arrive.
 #[derive(Clone, Debug)]

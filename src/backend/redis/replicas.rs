@@ -7,8 +7,11 @@ use std::hash::{BuildHasher, RandomState};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use super::Redis;
-use crate::backend::{Answer, Backend, Capability, Counted, Entry, Habits, Health, Job, Keys, Page, Reply, Request, Sink, Spawner, Stored, StoredRef, Ticket, Touched, When, Written};
+use super::{Redis, on_one};
+use crate::backend::{
+    Answer, Backend, Capability, Counted, Entry, Habits, Health, Job, Keys, Page, Reply, Request, Sink, Spawner,
+    Stored, StoredRef, Ticket, Touched, When, Written,
+};
 use crate::config;
 use crate::error::{Error, Kind, Result};
 use crate::key::MadeKey;
@@ -24,9 +27,10 @@ const LISTED: usize = 255;
 
 /// The cache of a configuration, on one server or on several. It connects when it is first used. `spawner` runs the
 /// asynchronous operations; `log` hears of servers that come and go.
-pub fn open(mut config: config::Redis, spawner: &Arc<dyn Spawner>, log: &Arc<dyn Log>) -> Arc<dyn Backend> {
+#[allow(clippy::needless_pass_by_value, reason = "it keeps them")]
+pub fn open(mut config: config::Redis, spawner: Arc<dyn Spawner>, log: Arc<dyn Log>) -> Arc<dyn Backend> {
     let replicas = std::mem::take(&mut config.replicas);
-    let on = |config: config::Redis| Redis::open(config, spawner.clone(), log.clone());
+    let on = |config: config::Redis| on_one(config, spawner.clone(), log.clone());
     if replicas.is_empty() {
         return Arc::new(on(config));
     }

@@ -2,18 +2,15 @@
 //!
 //! A further operation is one variant of [`Expect`] and one arm in each of its functions.
 
-use super::command::{self, Adding, GettingMany, Next, One, Reading, Setting, Touching};
-use super::connect::Greeting;
-use super::fault::unexpected;
-use super::fence::Scope;
-use super::recent::{LARGE_VALUE, Recent, number};
+use super::command::{self, Adding, GettingMany, One, Setting, Touching};
+use super::greeting::Greeting;
 use super::resp::Frame;
 use super::transaction::{self, SettingMany};
 use super::{ENTRIES_AT_ONCE, KEYS_AT_ONCE};
+use crate::backend::net::{Expecting, Next, Reading, Way, unexpected};
 use crate::backend::{Page, Reply, Request, Stored};
 use crate::config::Flavor;
 use crate::error::Result;
-use crate::key::MadeKey;
 use crate::timeout::Ttl;
 
 /// What a place in the queue waits for. Small, since thousands stand in line: what is large and rare has a box.
@@ -46,26 +43,14 @@ pub(super) enum Expect {
     Cleared(One<()>),
     /// The reply to a PING.
     Alive(One<()>),
-    /// No reply: it was taken back before it was sent.
-    Nothing,
-}
-
-/// How a request is carried out.
-pub(super) enum Way {
-    /// By commands that are sent at once: one exchange.
-    Exchange,
-    /// By nothing: this is the answer.
-    Answer(Reply),
-    /// In several rounds.
-    Rounds,
 }
 
 /// How a request is carried out.
 pub(super) fn way(request: &Request<'_>) -> Way {
     match *request {
-        Request::GetMany([]) => Way::Answer(Reply::Values(Vec::new())),
-        Request::SetMany([], _) => Way::Answer(Reply::Failures(Vec::new())),
-        Request::DeleteMany([]) | Request::PurgeExpired => Way::Answer(Reply::Removed(0)),
+        Request::GetMany([]) => Way::Answer(Ok(Reply::Values(Vec::new()))),
+        Request::SetMany([], _) => Way::Answer(Ok(Reply::Failures(Vec::new()))),
+        Request::DeleteMany([]) | Request::PurgeExpired => Way::Answer(Ok(Reply::Removed(0))),
         Request::GetMany(keys) | Request::DeleteMany(keys) if keys.len() > KEYS_AT_ONCE => Way::Rounds,
         Request::SetMany(entries, _) if entries.len() > ENTRIES_AT_ONCE => Way::Rounds,
         Request::Clear(Some(_)) => Way::Rounds,
@@ -74,9 +59,9 @@ pub(super) fn way(request: &Request<'_>) -> Way {
 }
 
 /// Writes a request to the end of `out`; where that fails nothing is written.
-pub(super) fn write(out: &mut Vec<u8>, flavor: Flavor, request: &Request<'_>, scope: &Scope) -> Result<Expect> {
+pub(super) fn write(out: &mut Vec<u8>, flavor: Flavor, request: &Request<'_>, number: u64) -> Result<Expect> {
     Ok(match *request {
-        Request::Get(key) => Expect::Value(command::get(out, key), scope.first()),
+        Request::Get(key) => Expect::Value(command::get(out, key), number),
         Request::Set { key, value, ttl, when } => {
             Expect::Written(command::set_at_once(out, flavor, key, value.bytes, ttl, when)?)
         }
@@ -96,83 +81,15 @@ pub(super) fn write(out: &mut Vec<u8>, flavor: Flavor, request: &Request<'_>, sc
     })
 }
 
-/// What a request touches.
-pub(super) fn scope(request: &Request<'_>) -> Scope {
-    match *request {
-        Request::Get(key)
-        | Request::Set { key, .. }
-        | Request::Touch(key, _)
-        | Request::Persist(key)
-        | Request::Ttl(key)
-        | Request::Delete(key)
-        | Request::Has(key)
-        | Request::Incr(key, _) => Scope::of([number(key.as_bytes())]),
-        Request::GetMany(keys) | Request::DeleteMany(keys) => Scope::of(numbers(keys)),
-        Request::SetMany(entries, _) => Scope::of(entries.iter().map(|entry| number(entry.key.as_bytes()))),
-        Request::Scan(..) | Request::Clear(_) => Scope::Everything,
-        Request::PurgeExpired | Request::Ping => Scope::Nothing,
-    }
-}
-
-/// The numbers of some keys.
-fn numbers(keys: &[MadeKey]) -> impl Iterator<Item = u64> {
-    keys.iter().map(|key| number(key.as_bytes()))
-}
-
-/// Whether a request carries, or is known to ask for, so much that small ones should not have to wait behind it.
-pub(super) fn is_large(request: &Request<'_>, scope: &Scope, recent: &Recent) -> bool {
-    match (request, scope) {
-        (Request::Set { value, .. }, Scope::Keys(keys)) => {
-            keys.iter().for_each(|key| recent.saw(*key, value.bytes.len()));
-            value.bytes.len() > LARGE_VALUE
-        }
-        (Request::SetMany(..), _) => request.value_bytes() > LARGE_VALUE,
-        (Request::Get(_) | Request::GetMany(_), Scope::Keys(keys)) => keys.iter().any(|key| recent.is_large(*key)),
-        _ => false,
-    }
-}
-
-/// What the commands around a key or a value take at most.
-const AROUND: usize = 96;
-/// The script of an increment and what is around it.
-const SCRIPT: usize = 256;
-
-/// About how many bytes a request takes on the wire, and rather too many.
-pub(super) fn size(request: &Request<'_>) -> usize {
-    let of = |key: &MadeKey| key.as_bytes().len() + AROUND;
-    match *request {
-        Request::Get(key)
-        | Request::Touch(key, _)
-        | Request::Persist(key)
-        | Request::Ttl(key)
-        | Request::Delete(key)
-        | Request::Has(key) => of(key),
-        Request::Incr(key, _) => of(key) + SCRIPT,
-        Request::Set { key, value, .. } => of(key) + value.bytes.len() + AROUND,
-        Request::GetMany(keys) | Request::DeleteMany(keys) => keys.iter().map(of).sum(),
-        // core redis names each key twice
-        Request::SetMany(entries, _) => entries.iter().map(|entry| 2 * of(&entry.key) + entry.value.bytes.len()).sum(),
-        Request::Scan(text, _) => text.len() + AROUND,
-        Request::Clear(_) | Request::PurgeExpired | Request::Ping => AROUND,
-    }
-}
-
-impl Expect {
-    /// Whether a caller asked for it.
-    pub(super) fn is_request(&self) -> bool {
-        !matches!(self, Self::Greeting(_))
-    }
-
-    /// The number of the key whose value comes.
-    pub(super) fn key(&self) -> Option<u64> {
+impl Expecting for Expect {
+    fn key(&self) -> Option<u64> {
         match self {
             Self::Value(_, key) => Some(*key),
             _ => None,
         }
     }
 
-    /// Whether the server may have changed something when no answer comes.
-    pub(super) fn writes(&self) -> bool {
+    fn writes(&self) -> bool {
         match self {
             Self::Written(_)
             | Self::Touched(_)
@@ -187,19 +104,18 @@ impl Expect {
             | Self::Left(_)
             | Self::Values(_)
             | Self::Page(_)
-            | Self::Alive(_)
-            | Self::Nothing => false,
+            | Self::Alive(_) => false,
         }
     }
 }
 
 impl Reading for Expect {
+    type Frame = Frame;
     /// `None` for what no caller waits for.
     type Answer = Option<Reply>;
 
     fn read(self, frame: Frame, out: &mut Vec<u8>) -> Next<Self> {
         match self {
-            Self::Nothing => Next::Broken(unexpected()),
             Self::Greeting(reading) => step(reading.read(frame, out), |rest| Self::Greeting(Box::new(rest)), |()| None),
             Self::Value(reading, key) => {
                 let more = |rest| Self::Value(rest, key);

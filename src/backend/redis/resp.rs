@@ -2,8 +2,6 @@
 
 use bytes::Bytes;
 
-pub(super) use super::decoder::{Decoder, LARGE_READS, SMALL_READS};
-
 /// One reply.
 #[derive(Clone, Debug, PartialEq)]
 pub(super) enum Frame {

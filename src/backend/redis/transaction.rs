@@ -1,8 +1,9 @@
 //! set_many: several values in one transaction and one round trip.
 
-use super::command::{Life, Next, Reading, write_expire, write_set};
-use super::fault::{answered, unexpected};
+use super::command::{Life, write_expire, write_set};
+use super::fault::answered;
 use super::resp::{Frame, argument, command, header};
+use crate::backend::net::{Next, Reading, unexpected};
 use crate::backend::{Entry, When};
 use crate::config::Flavor;
 use crate::error::{Error, Kind, Result};
@@ -53,6 +54,7 @@ pub(super) fn set_many(out: &mut Vec<u8>, flavor: Flavor, entries: &[Entry], ttl
 }
 
 impl Reading for SettingMany {
+    type Frame = Frame;
     type Answer = Vec<Option<Error>>;
 
     fn read(mut self, frame: Frame, _: &mut Vec<u8>) -> Next<Self> {

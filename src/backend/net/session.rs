@@ -11,15 +11,13 @@ use std::time::{Duration, Instant};
 
 use tokio::time::{Sleep, sleep_until};
 
-use super::command::{Next, Reading};
-use super::connect;
 use super::counts::Open;
 use super::dial::connect_for;
 use super::fault::{is_passing, late, lost, placed, reason, unexpected};
+use super::input::LARGE_READS;
 use super::pipe::{FAR, SWEEP_PAUSE, Shared};
+use super::protocol::{Decoding, Expecting, FrameOf, Next, Protocol, Reading};
 use super::queue::Waiting;
-use super::request::Expect;
-use super::resp::{Decoder, Frame, LARGE_READS};
 use super::running::{Running, sweep};
 use super::stream::Stream;
 use crate::backend::{Answers, Reply, Spawner};
@@ -40,12 +38,12 @@ const DRIPPING: u32 = 4;
 const ROUNDS: u32 = 64;
 
 /// Serves the queue: until no connection can be had, or is needed any more.
-pub(super) async fn run(mut task: Running, spawner: Arc<dyn Spawner>) {
+pub(super) async fn run<P: Protocol>(mut task: Running<P>, spawner: Arc<dyn Spawner>) {
     loop {
         if wait_for_turn(&mut task).await {
             return;
         }
-        let deadline = Budget::new(task.shared.tools.config.connect.unwrap_or(CONNECT)).start();
+        let deadline = Budget::new(task.shared.tools.endpoint.connect.unwrap_or(CONNECT)).start();
         match connect_for(&task, &spawner, &deadline).await {
             Ok(stream) => {
                 let mut session = Session::new(stream, &task.shared, deadline);
@@ -68,7 +66,7 @@ pub(super) async fn run(mut task: Running, spawner: Arc<dyn Spawner>) {
 }
 
 /// Waits until the server may be tried again; `true` if the task has ended meanwhile.
-async fn wait_for_turn(task: &mut Running) -> bool {
+async fn wait_for_turn<P: Protocol>(task: &mut Running<P>) -> bool {
     let not_before = task.shared.healing.lock().not_before();
     let Some(turn) = not_before else { return false };
     loop {
@@ -87,23 +85,23 @@ async fn wait_for_turn(task: &mut Running) -> bool {
 }
 
 /// There is no connection, or it was lost before it worked.
-fn not_connected(shared: &Shared, error: &Error, deadline: &Deadline) {
+fn not_connected<P: Protocol>(shared: &Shared<P>, error: &Error, deadline: &Deadline) {
     shared.tools.breaker.failed(error, deadline);
     shared.ill.store(true, Ordering::Relaxed);
     let pause = shared.healing.lock().failed(Instant::now()).as_millis();
-    let (shown, why) = (&shared.tools.config.server.shown, error.reason());
+    let (shown, why) = (&shared.tools.endpoint.shown, error.reason());
     shared.tools.log.record(Level::Warning, &format_args!("{shown}: {why}; the next try in {pause} ms"));
 }
 
 /// One connection.
-struct Session {
+struct Session<P: Protocol> {
     stream: Stream,
-    decoder: Decoder,
+    decoder: P::Decoder,
     /// The last commands that were taken, and how much of them is sent.
     sending: Vec<u8>,
     sent: usize,
     /// Whom the replies to what is sent or in `sending` are for, in order.
-    places: VecDeque<Waiting>,
+    places: VecDeque<Waiting<P::Expect>>,
     /// Answers of this round.
     answers: Answers,
     /// Requests that were completed in this round.
@@ -121,23 +119,24 @@ struct Session {
     _open: Open,
 }
 
-impl Session {
-    fn new(stream: Stream, shared: &Shared, deadline: Deadline) -> Self {
+impl<P: Protocol> Session<P> {
+    fn new(stream: Stream, shared: &Shared<P>, deadline: Deadline) -> Self {
         let now = Instant::now();
         let mut sending = Vec::new();
-        let greeting = connect::greet(&mut sending, &shared.tools.config.server).map(|greeting| Waiting {
+        let greeting = shared.tools.protocol.greet(&mut sending).map(|greeting| Waiting {
             ticket: None,
-            expect: Expect::Greeting(Box::new(greeting)),
+            expect: Some(greeting),
             deadline,
             size: 0,
             again: true,
+            greets: true,
         });
         if greeting.is_none() {
-            shared.tools.log.record(Level::Info, &format_args!("{}: connected", shared.tools.config.server.shown));
+            shared.tools.log.record(Level::Info, &format_args!("{}: connected", shared.tools.endpoint.shown));
         }
         Self {
             stream,
-            decoder: Decoder::sharing(LARGE_READS),
+            decoder: P::Decoder::sharing(LARGE_READS),
             sending,
             sent: 0,
             places: greeting.into_iter().collect(),
@@ -155,7 +154,7 @@ impl Session {
 
     /// Works until the store is closed; the task has ended then. An error means that the connection is of no use any
     /// more.
-    async fn serve(&mut self, task: &mut Running) -> Result<()> {
+    async fn serve(&mut self, task: &mut Running<P>) -> Result<()> {
         let mut rounds = 0;
         loop {
             let outcome = self.step(task);
@@ -197,7 +196,7 @@ impl Session {
         }
     }
 
-    fn step(&mut self, task: &Running) -> Result<Moved> {
+    fn step(&mut self, task: &Running<P>) -> Result<Moved> {
         if self.sent == self.sending.len() {
             if std::mem::take(&mut self.rested) && self.places.is_empty() {
                 // What gathered meanwhile must not be sent to nobody: then it would be lost, or have to be sent again.
@@ -221,7 +220,7 @@ impl Session {
 
     /// Takes away places in front to which no reply comes.
     fn pass_over(&mut self) {
-        while self.places.front().is_some_and(|place| matches!(place.expect, Expect::Nothing)) {
+        while self.places.front().is_some_and(|place| place.expect.is_none()) {
             self.places.pop_front();
             self.completed += 1;
         }
@@ -241,7 +240,7 @@ impl Session {
     }
 
     /// Receives once, and answers whom that is for.
-    fn receive(&mut self, task: &Running) -> Result<bool> {
+    fn receive(&mut self, task: &Running<P>) -> Result<bool> {
         match self.stream.receive(self.decoder.room()?) {
             Ok(0) => return Err(lost("the server closed it")),
             Ok(_) => {}
@@ -250,10 +249,8 @@ impl Session {
         }
         let before = self.completed;
         while let Some(frame) = self.decoder.next()? {
-            if !matches!(frame, Frame::Push(_)) {
-                self.answer(task, frame)?;
-                self.pass_over();
-            }
+            self.answer(task, frame)?;
+            self.pass_over();
         }
         if self.completed > before {
             task.shared.tools.breaker.worked();
@@ -265,14 +262,15 @@ impl Session {
         Ok(true)
     }
 
-    fn answer(&mut self, task: &Running, frame: Frame) -> Result<()> {
-        let Some(Waiting { ticket, expect, deadline, size, again }) = self.places.pop_front() else {
+    fn answer(&mut self, task: &Running<P>, frame: FrameOf<P>) -> Result<()> {
+        let Some(Waiting { ticket, expect: Some(expect), deadline, size, again, greets }) = self.places.pop_front()
+        else {
             return Err(unexpected());
         };
         let shared = &*task.shared;
-        let shown = &shared.tools.config.server.shown;
+        let shown = &shared.tools.endpoint.shown;
         let (before, writes) = (self.sending.len(), expect.writes());
-        let counts = u64::from(expect.is_request());
+        let counts = u64::from(!greets);
         let key = expect.key();
         match expect.read(frame, &mut self.sending) {
             Next::Done(answer) => {
@@ -283,7 +281,7 @@ impl Session {
                 match (ticket, answer) {
                     (Some(ticket), Ok(Some(reply))) => self.answers.push(ticket, Ok(reply)),
                     (Some(ticket), Err(error)) => self.answers.push(ticket, Err(placed(error, shown, false))),
-                    (None, Ok(None)) => shared.tools.log.record(Level::Info, &format_args!("{shown}: connected")),
+                    _ if greets => shared.tools.log.record(Level::Info, &format_args!("{shown}: connected")),
                     _ => {} // nobody waits any more
                 }
             }
@@ -291,7 +289,7 @@ impl Session {
                 // A further command stands behind all others, and so does its reply; `keep` goes by its bytes.
                 let further = self.sending.len() - before;
                 let size = if further > 0 { further } else { size };
-                let place = Waiting { ticket, expect, deadline, size, again };
+                let place = Waiting { ticket, expect: Some(expect), deadline, size, again, greets };
                 if further > 0 { self.places.push_back(place) } else { self.places.push_front(place) }
             }
             Next::Broken(error) => {
@@ -307,7 +305,7 @@ impl Session {
 
     /// Answers those who waited long enough: their places stay, for replies that may still come. A server that owes such a
     /// reply and is silent for as long again, or sends for much longer without ending one, is taken for dead.
-    fn look_at_deadlines(&mut self, task: &Running, now: Instant) -> Result<()> {
+    fn look_at_deadlines(&mut self, task: &Running<P>, now: Instant) -> Result<()> {
         let mut overdue = Vec::new();
         let mut next = sweep(&mut self.places, now, &mut overdue).unwrap_or(now + FAR);
         task.answer_late(overdue, "waiting for the reply");
@@ -316,7 +314,7 @@ impl Session {
         }
         match self.places.front().map(|place| (place, place.deadline.end())) {
             Some((place, end)) if end <= now => {
-                if !place.expect.is_request() {
+                if place.greets {
                     return Err(late("waiting for the replies to a connection's first commands", &place.deadline));
                 }
                 let patience = place.deadline.total().clamp(PATIENCE, FAR);
@@ -326,7 +324,7 @@ impl Session {
                 }
                 next = next.min(now + (patience / 8).max(SWEEP_PAUSE));
             }
-            Some((place, end)) if !place.expect.is_request() => next = next.min(end),
+            Some((place, end)) if place.greets => next = next.min(end),
             _ => {}
         }
         self.due = next.max(now + SWEEP_PAUSE);
@@ -334,7 +332,7 @@ impl Session {
     }
 
     /// Sleeps until something can be done.
-    async fn rest(&mut self, task: &Running, unsent: bool) -> Result<()> {
+    async fn rest(&mut self, task: &Running<P>, unsent: bool) -> Result<()> {
         // An early timer only costs a round: it is moved forward when it is too late, or has run out.
         let due = tokio::time::Instant::from_std(self.due);
         if self.timer.deadline() > due || self.timer.is_elapsed() {
@@ -355,9 +353,9 @@ impl Session {
     }
 
     /// Answers everybody, since the connection broke.
-    fn end(mut self, task: &Running, error: Error) {
+    fn end(mut self, task: &Running<P>, error: Error) {
         let shared = &*task.shared;
-        let gone = self.places.iter().filter(|place| place.expect.is_request()).count();
+        let gone = self.places.iter().filter(|place| !place.greets).count();
         let oldest = self.places.front().map(|place| place.deadline);
         let mut error = error;
         let why = error.clone();
@@ -378,7 +376,7 @@ impl Session {
             }
             // Idle connections are closed by servers and routers: nobody is hurt.
             let level = if gone > 0 { Level::Warning } else { Level::Info };
-            let shown = &shared.tools.config.server.shown;
+            let shown = &shared.tools.endpoint.shown;
             let text = format_args!("{shown}: {}; {gone} requests were under way, connecting again", why.reason());
             shared.tools.log.record(level, &text);
         } else {
@@ -390,19 +388,19 @@ impl Session {
     /// Takes out what may be sent once more over another connection: what was not sent at all, and reads that no sent
     /// write stands behind, since they must not see what it did. Idle connections are closed by servers and routers: a
     /// read that finds one closed is not to fail for that. Only the last commands are still there to be sent again.
-    fn keep(&mut self) -> (Vec<u8>, Vec<Waiting>) {
+    fn keep(&mut self) -> (Vec<u8>, Vec<Waiting<P::Expect>>) {
         let (mut at, mut first) = (self.sending.len(), self.places.len());
         // TLS takes more at once than the socket, and the first records of that may be at the server
         let all_sent = self.sent + self.stream.under_way();
         for (index, place) in self.places.iter().enumerate().rev() {
             let Some(begin) = at.checked_sub(place.size) else { break };
             let sent = begin < all_sent;
-            if !place.expect.is_request() || (sent && (place.again || place.expect.writes())) {
+            if place.greets || (sent && (place.again || place.writes())) {
                 break;
             }
             (at, first) = (begin, index);
         }
-        let mut kept: Vec<Waiting> = self.places.drain(first..).collect();
+        let mut kept: Vec<Waiting<P::Expect>> = self.places.drain(first..).collect();
         for place in &mut kept {
             place.again = true;
         }

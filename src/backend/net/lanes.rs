@@ -2,7 +2,7 @@
 //!
 //! Operations on one key take effect in the order in which one thread began them. Over one connection that comes by
 //! itself, and then none of this costs more than a look at a flag. What changes its connection, and every job, has to
-//! wait for what is under way on its keys, and stands in the [`fence`](super::fence) meanwhile, with what came after it
+//! wait for what is under way on its keys, and stands in the [`fence`](crate::backend::fence) meanwhile, with what came after it
 //! on those keys.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -13,10 +13,11 @@ use std::time::Instant;
 use tokio::sync::Notify;
 
 use super::fault::{late, placed};
-use super::fence::Scope;
 use super::pipe::{Kick, Pipe, SWEEP_PAUSE, Tools};
+use super::protocol::Protocol;
 use super::request;
 use super::waiting::{Held, State, Work};
+use crate::backend::fence::Scope;
 use crate::backend::{Job, Request, Spawner, Ticket};
 use crate::error::{Error, Kind};
 use crate::lock::Mutex;
@@ -28,9 +29,9 @@ const SMALL: usize = 0;
 const LARGE: usize = 1;
 
 /// The entrance for everything asynchronous.
-pub(super) struct Front {
-    lanes: [Pipe; 2],
-    tools: Tools,
+pub(super) struct Front<P: Protocol> {
+    lanes: [Pipe<P>; 2],
+    tools: Tools<P>,
     spawner: Arc<dyn Spawner>,
     /// Something is in the fence, or may be under way on the large lane: order has to be looked after.
     strict: AtomicBool,
@@ -49,9 +50,9 @@ struct Todo {
     any: bool,
 }
 
-impl Front {
+impl<P: Protocol> Front<P> {
     /// An entrance whose connections are made when they are first used.
-    pub(super) fn new(tools: Tools, spawner: Arc<dyn Spawner>) -> Arc<Self> {
+    pub(super) fn new(tools: Tools<P>, spawner: Arc<dyn Spawner>) -> Arc<Self> {
         Arc::new(Self {
             lanes: [Pipe::new(tools.clone()), Pipe::new(tools.clone())],
             tools,
@@ -293,7 +294,7 @@ impl Front {
         }
     }
 
-    fn lane(&self, lane: usize) -> &Pipe {
+    fn lane(&self, lane: usize) -> &Pipe<P> {
         let [small, large] = &self.lanes;
         if lane == LARGE { large } else { small }
     }
@@ -315,7 +316,7 @@ impl Front {
 
     /// The server, as it is shown.
     pub(super) fn shown(&self) -> &Arc<str> {
-        &self.tools.config.server.shown
+        &self.tools.endpoint.shown
     }
 
     /// Leaves sleeping connections alone until the batch ends.
@@ -335,14 +336,14 @@ impl Front {
 }
 
 /// A job that runs, or will never: the fence is told in any case.
-struct Run {
-    front: Arc<Front>,
+struct Run<P: Protocol> {
+    front: Arc<Front<P>>,
     number: u64,
     /// Empty once its time was over.
     job: Arc<Mutex<Option<Job>>>,
 }
 
-impl Run {
+impl<P: Protocol> Run<P> {
     fn run(self) {
         let job = self.job.lock().take();
         if let Some(job) = job {
@@ -352,7 +353,7 @@ impl Run {
     }
 }
 
-impl Drop for Run {
+impl<P: Protocol> Drop for Run<P> {
     fn drop(&mut self) {
         let job = self.job.lock().take();
         if let Some(job) = job {
@@ -366,13 +367,13 @@ impl Drop for Run {
 }
 
 /// The task that looks at the deadlines of what waits.
-struct Clock {
-    front: Arc<Front>,
+struct Clock<P: Protocol> {
+    front: Arc<Front<P>>,
     /// It ended because nothing waits, which is noted already.
     told: bool,
 }
 
-impl Clock {
+impl<P: Protocol> Clock<P> {
     async fn run(mut self) {
         while let Some(next) = self.front.sweep() {
             let soonest = Instant::now() + SWEEP_PAUSE;
@@ -383,7 +384,7 @@ impl Clock {
     }
 }
 
-impl Drop for Clock {
+impl<P: Protocol> Drop for Clock<P> {
     fn drop(&mut self) {
         if !self.told {
             self.front.state.lock().clock = None;

@@ -6,6 +6,7 @@ use std::time::Instant;
 use super::fault::{late, placed};
 use super::lanes::Front;
 use super::pipe::Shared;
+use super::protocol::{Expecting, Protocol};
 use super::queue::Waiting;
 use crate::backend::{Answers, Ticket};
 use crate::error::Error;
@@ -15,19 +16,19 @@ use crate::timeout::Deadline;
 const KEPT_BUFFER: usize = 1 << 20;
 
 /// The task's side of the queue. While it lives, the queue's requests have somebody.
-pub(super) struct Running {
+pub(super) struct Running<P: Protocol> {
     /// What submitters see too.
-    pub(super) shared: Arc<Shared>,
+    pub(super) shared: Arc<Shared<P>>,
     /// Hears when requests were completed that it waits for.
-    pub(super) front: Arc<Front>,
+    pub(super) front: Arc<Front<P>>,
     /// The queue knows that nobody serves it any more.
     pub(super) ended: bool,
 }
 
-impl Running {
+impl<P: Protocol> Running<P> {
     /// Takes what gathered, if anything did: commands to `out` in place of what is there, which has been sent, and their
     /// places to `places`.
-    pub(super) fn take(&self, out: &mut Vec<u8>, places: &mut impl Extend<Waiting>) -> bool {
+    pub(super) fn take(&self, out: &mut Vec<u8>, places: &mut impl Extend<Waiting<P::Expect>>) -> bool {
         if out.capacity() > KEPT_BUFFER {
             *out = Vec::new();
         }
@@ -42,7 +43,7 @@ impl Running {
     }
 
     /// Puts back what was taken last: in front of what gathered since.
-    pub(super) fn put_back(&self, mut out: Vec<u8>, mut places: Vec<Waiting>) {
+    pub(super) fn put_back(&self, mut out: Vec<u8>, mut places: Vec<Waiting<P::Expect>>) {
         if places.is_empty() {
             return;
         }
@@ -101,17 +102,17 @@ impl Running {
         let mut answers = Answers::default();
         for (ticket, deadline, writes) in overdue {
             let error = late(doing, &deadline);
-            answers.push(ticket, Err(placed(error, &self.shared.tools.config.server.shown, writes)));
+            answers.push(ticket, Err(placed(error, &self.shared.tools.endpoint.shown, writes)));
         }
     }
 
     /// Answers all of `places` with one error; `sent` says that the server may have them.
-    pub(super) fn fail(&self, places: impl IntoIterator<Item = Waiting>, error: &Error, sent: bool) {
+    pub(super) fn fail(&self, places: impl IntoIterator<Item = Waiting<P::Expect>>, error: &Error, sent: bool) {
         let mut answers = Answers::default();
-        for Waiting { ticket, expect, .. } in places {
-            if let Some(ticket) = ticket {
-                let writes = sent && expect.writes();
-                answers.push(ticket, Err(placed(error.clone(), &self.shared.tools.config.server.shown, writes)));
+        for place in places {
+            let writes = sent && place.writes();
+            if let Some(ticket) = place.ticket {
+                answers.push(ticket, Err(placed(error.clone(), &self.shared.tools.endpoint.shown, writes)));
             }
         }
     }
@@ -141,7 +142,7 @@ impl Running {
         }
     }
 
-    fn close(&mut self) -> (Vec<Waiting>, bool) {
+    fn close(&mut self) -> (Vec<Waiting<P::Expect>>, bool) {
         let mut queue = self.shared.queue.lock();
         queue.running = false;
         queue.out = Vec::new();
@@ -152,7 +153,7 @@ impl Running {
     }
 }
 
-impl Drop for Running {
+impl<P: Protocol> Drop for Running<P> {
     fn drop(&mut self) {
         if !self.ended {
             // The runtime dropped the task. Each ticket answers as it is dropped, outside the lock.
@@ -166,8 +167,8 @@ impl Drop for Running {
 }
 
 /// Takes the tickets of places whose deadline has passed; tells when the next one does.
-pub(super) fn sweep<'a>(
-    places: impl IntoIterator<Item = &'a mut Waiting>,
+pub(super) fn sweep<'a, E: Expecting + 'a>(
+    places: impl IntoIterator<Item = &'a mut Waiting<E>>,
     now: Instant,
     overdue: &mut Vec<(Ticket, Deadline, bool)>,
 ) -> Option<Instant> {
@@ -177,7 +178,7 @@ pub(super) fn sweep<'a>(
         if end > now {
             next = Some(next.map_or(end, |next| next.min(end)));
         } else if let Some(ticket) = place.ticket.take() {
-            overdue.push((ticket, place.deadline, place.expect.writes()));
+            overdue.push((ticket, place.deadline, place.writes()));
         }
     }
     next

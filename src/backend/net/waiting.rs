@@ -3,8 +3,8 @@
 use std::sync::Arc;
 use std::time::Instant;
 
-use super::fence::{Fence, Scope};
 use super::request;
+use crate::backend::fence::{Fence, Scope};
 use crate::backend::order::Order;
 use crate::backend::{Job, Request, Ticket};
 use crate::error::{Error, Kind};

@@ -116,7 +116,7 @@ fn parse(bytes: &[u8]) -> Result<Vec<CertificateDer<'static>>, String> {
 
 fn read_key(file: &Named<std::path::PathBuf>) -> Result<PrivateKeyDer<'static>> {
     let bytes = read(&file.value).map_err(|error| unreadable(file, &error))?;
-    let has = |text: &[u8]| fault::contains(&bytes, text);
+    let has = |text: &[u8]| memchr::memmem::find(&bytes, text).is_some();
     if has(b"ENCRYPTED PRIVATE KEY") || has(b"Proc-Type: 4,ENCRYPTED") {
         let why = "is an encrypted key, which larder cannot read even with ssl_password: decrypt it \
                    (openssl pkey -in encrypted.pem -out key.pem)";

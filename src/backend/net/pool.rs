@@ -5,11 +5,11 @@ use std::time::{Duration, Instant};
 
 use super::blocking::{Connection, Failure};
 use super::breaker::Breaker;
-use super::command::Reading;
 use super::connect::Resolver;
 use super::counts::Counts;
 use super::fault::{late, placed};
-use crate::config;
+use super::pipe::Tools;
+use super::protocol::{Endpoint, FrameOf, Nature, Protocol, Reading};
 use crate::error::{Error, Kind, Result};
 use crate::lock::{Condvar, Mutex};
 use crate::timeout::Deadline;
@@ -20,38 +20,27 @@ const TRUSTED_FOR: Duration = Duration::from_secs(1);
 /// A connection that rested for long gets this part of a call's time to answer a ping.
 const PING_SHARE: u32 = 8;
 
-/// What an operation may do when its connection breaks.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Nature {
-    /// Reads: can be repeated.
-    Reads,
-    /// Writes, but once more does no harm and answers the same.
-    WritesAgain,
-    /// Writes, and a second time would answer or do something else.
-    WritesOnce,
-}
-
 /// The connections and what is needed to make them.
-pub(super) struct Pool {
-    config: config::Redis,
+pub(crate) struct Pool<P: Protocol> {
+    endpoint: Arc<Endpoint>,
+    protocol: P,
     resolver: Arc<Resolver>,
     breaker: Arc<Breaker>,
     counts: Arc<Counts>,
-    state: Mutex<State>,
+    state: Mutex<State<P>>,
     freed: Condvar,
 }
 
-#[derive(Default)]
-struct State {
-    idle: Vec<Idle>,
+struct State<P: Protocol> {
+    idle: Vec<Idle<P>>,
     /// Connections that exist or are being made, the idle ones included.
     open: usize,
     /// Callers that wait for one.
     waiting: usize,
 }
 
-struct Idle {
-    connection: Connection,
+struct Idle<P: Protocol> {
+    connection: Connection<P>,
     /// When the last call over it began.
     used: Instant,
 }
@@ -65,9 +54,9 @@ enum Found {
     Silent,
 }
 
-impl Idle {
+impl<P: Protocol> Idle<P> {
     /// Looks at the connection before it is used again. One that rested for long is asked.
-    fn look(&mut self, nature: Nature, check: Option<Duration>, deadline: &Deadline) -> Found {
+    fn look(&mut self, nature: Nature, protocol: &P, check: Option<Duration>, deadline: &Deadline) -> Found {
         // One that came through fork is shared with the parent: nothing is said over it.
         if !self.connection.is_ours() {
             return Found::Gone;
@@ -83,36 +72,39 @@ impl Idle {
             return Found::Usable;
         }
         let share = deadline.left().map(|left| deadline.at_most(left / PING_SHARE));
-        if share.is_some_and(|share| self.connection.answers(&share)) { Found::Usable } else { Found::Silent }
+        if share.is_some_and(|share| self.connection.answers(protocol, &share)) { Found::Usable } else { Found::Silent }
     }
 }
 
 /// The right to have one connection open; given back when dropped.
-struct Place<'a> {
-    pool: &'a Pool,
+struct Place<'a, P: Protocol> {
+    pool: &'a Pool<P>,
     /// Whether somebody else had to give it back first.
     waited: bool,
 }
 
-impl Pool {
+impl<P: Protocol> Pool<P> {
     /// A pool without connections.
-    pub(super) fn new(
-        config: config::Redis,
-        resolver: Arc<Resolver>,
-        breaker: Arc<Breaker>,
-        counts: Arc<Counts>,
-    ) -> Self {
-        Self { config, resolver, breaker, counts, state: Mutex::default(), freed: Condvar::new() }
+    pub(super) fn new(tools: &Tools<P>) -> Self {
+        Self {
+            endpoint: tools.endpoint.clone(),
+            protocol: tools.protocol.clone(),
+            resolver: tools.resolver.clone(),
+            breaker: tools.breaker.clone(),
+            counts: tools.counts.clone(),
+            state: Mutex::new(State { idle: Vec::new(), open: 0, waiting: 0 }),
+            freed: Condvar::new(),
+        }
     }
 
     /// Carries one operation out: `write` writes its first commands.
-    pub(super) fn run<R: Reading>(
+    pub(crate) fn run<R: Reading<Frame = FrameOf<P>>>(
         &self,
         nature: Nature,
         deadline: &Deadline,
         write: impl Fn(&mut Vec<u8>) -> Result<R>,
     ) -> Result<R::Answer> {
-        let shown = &self.config.server.shown;
+        let shown = &self.endpoint.shown;
         let unsent = |error| placed(error, shown, false);
         let sent = |error| placed(error, shown, nature != Nature::Reads);
         self.breaker.admit_for(deadline).map_err(unsent)?;
@@ -160,19 +152,19 @@ impl Pool {
         answer.map_err(unsent)
     }
 
-    fn connect(&self, deadline: &Deadline) -> Result<Connection> {
-        Connection::open(&self.config, &self.resolver, &self.counts, deadline)
+    fn connect(&self, deadline: &Deadline) -> Result<Connection<P>> {
+        Connection::open(&self.endpoint, &self.protocol, &self.resolver, &self.counts, deadline)
     }
 
     /// A place, and a connection that rested there if there is one; at the limit the next that is given back.
-    fn check_out(&self, nature: Nature, deadline: &Deadline) -> Result<(Place<'_>, Option<Connection>)> {
+    fn check_out(&self, nature: Nature, deadline: &Deadline) -> Result<(Place<'_, P>, Option<Connection<P>>)> {
         let mut waited = false;
         let mut state = self.state.lock();
         loop {
             if let Some(mut idle) = state.idle.pop() {
                 let place = Place { pool: self, waited };
                 drop(state);
-                match idle.look(nature, self.config.resting.check, deadline) {
+                match idle.look(nature, &self.protocol, self.endpoint.resting.check, deadline) {
                     Found::Usable => return Ok((place, Some(idle.connection))),
                     Found::Gone => drop((idle, place)),
                     Found::Silent => {
@@ -183,12 +175,13 @@ impl Pool {
                 state = self.state.lock();
                 continue;
             }
-            if state.open < self.config.max_connections.max(1) {
+            if state.open < self.endpoint.max_connections.max(1) {
                 state.open += 1;
                 return Ok((Place { pool: self, waited }, None));
             }
             let Some(left) = deadline.left() else {
-                let doing = format!("waiting for one of {} connections, see max_connections", state.open);
+                let doing =
+                    format!("waiting for one of {} connections, see {}", state.open, self.endpoint.connections_setting);
                 return Err(late(&doing, deadline));
             };
             waited = true;
@@ -209,8 +202,8 @@ impl Pool {
     }
 }
 
-impl Place<'_> {
-    fn give_back(self, connection: Connection, deadline: &Deadline) {
+impl<P: Protocol> Place<'_, P> {
+    fn give_back(self, connection: Connection<P>, deadline: &Deadline) {
         if !connection.is_reusable() {
             return; // something came that nobody asked for
         }
@@ -227,7 +220,7 @@ impl Place<'_> {
     }
 }
 
-impl Drop for Place<'_> {
+impl<P: Protocol> Drop for Place<'_, P> {
     fn drop(&mut self) {
         let waiting = {
             let mut state = self.pool.state.lock();

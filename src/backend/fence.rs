@@ -1,4 +1,5 @@
-//! Work that has to wait for other work on the same keys: a line for each key, and one for everything.
+//! Keys by a number, and work that has to wait for other work on the same keys: a line for each key, and one for
+//! everything.
 //!
 //! Only the order is kept here; what the work is and when it ends is known outside. No locks, no threads.
 
@@ -6,9 +7,29 @@ use std::collections::{BTreeMap, HashMap, VecDeque};
 
 use smallvec::SmallVec;
 
+/// A number for a key, never 0. Two keys with one number only cost some speed.
+pub(crate) fn number(key: &[u8]) -> u64 {
+    const FACTOR: u64 = 0x9e37_79b9_7f4a_7c15;
+    let mix = |sum: u64, word: u64| (sum ^ word).wrapping_mul(FACTOR).rotate_left(29);
+    let mut chunks = key.chunks_exact(8);
+    let mut sum =
+        chunks.by_ref().fold(key.len() as u64, |sum, chunk| mix(sum, chunk.try_into().map_or(0, u64::from_le_bytes)));
+    for byte in chunks.remainder() {
+        sum = mix(sum, u64::from(*byte));
+    }
+    sum = sum.wrapping_mul(FACTOR);
+    (sum ^ (sum >> 32)).max(1)
+}
+
+/// Which of `places` places a key has in a table.
+#[allow(clippy::cast_possible_truncation, reason = "any part of the number does")]
+pub(crate) fn place(number: u64, places: usize) -> usize {
+    number as usize % places
+}
+
 /// What some work touches.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) enum Scope {
+pub(crate) enum Scope {
     /// No key.
     Nothing,
     /// Keys, by their numbers, in order and each once.
@@ -19,7 +40,7 @@ pub(super) enum Scope {
 
 impl Scope {
     /// Of these keys.
-    pub(super) fn of(keys: impl IntoIterator<Item = u64>) -> Self {
+    pub(crate) fn of(keys: impl IntoIterator<Item = u64>) -> Self {
         let mut keys: SmallVec<[u64; 2]> = keys.into_iter().collect();
         if keys.len() > 1 {
             keys.sort_unstable();
@@ -29,7 +50,7 @@ impl Scope {
     }
 
     /// The one key, or the first.
-    pub(super) fn first(&self) -> u64 {
+    pub(crate) fn first(&self) -> u64 {
         match self {
             Self::Keys(keys) => keys.first().copied().unwrap_or(0),
             _ => 0,
@@ -38,7 +59,7 @@ impl Scope {
 }
 
 /// Work in order of arrival. The first in all its lines is ready; it stays in front until it is removed.
-pub(super) struct Fence<W> {
+pub(crate) struct Fence<W> {
     items: BTreeMap<u64, Item<W>>,
     lines: HashMap<u64, VecDeque<u64>>,
     /// Those that touch everything.
@@ -62,17 +83,17 @@ impl<W> Default for Fence<W> {
 
 impl<W> Fence<W> {
     /// Whether there is no work.
-    pub(super) fn is_empty(&self) -> bool {
+    pub(crate) fn is_empty(&self) -> bool {
         self.items.is_empty()
     }
 
     /// How much work there is.
-    pub(super) fn len(&self) -> usize {
+    pub(crate) fn len(&self) -> usize {
         self.items.len()
     }
 
     /// Whether new work would have to wait for some.
-    pub(super) fn holds_back(&self, scope: &Scope) -> bool {
+    pub(crate) fn holds_back(&self, scope: &Scope) -> bool {
         match scope {
             Scope::Nothing => false,
             Scope::Everything => !self.items.is_empty(),
@@ -81,7 +102,7 @@ impl<W> Fence<W> {
     }
 
     /// Puts work at the end.
-    pub(super) fn push(&mut self, scope: Scope, work: W) -> u64 {
+    pub(crate) fn push(&mut self, scope: Scope, work: W) -> u64 {
         let number = self.next;
         self.next += 1;
         match &scope {
@@ -99,7 +120,7 @@ impl<W> Fence<W> {
     }
 
     /// Work that became the first in all its lines, each once.
-    pub(super) fn next_ready(&mut self) -> Option<u64> {
+    pub(crate) fn next_ready(&mut self) -> Option<u64> {
         loop {
             let number = self.ready.pop_front()?;
             if self.items.contains_key(&number) {
@@ -109,22 +130,22 @@ impl<W> Fence<W> {
     }
 
     /// Some work and what it touches.
-    pub(super) fn get(&mut self, number: u64) -> Option<(&Scope, &mut W)> {
+    pub(crate) fn get(&mut self, number: u64) -> Option<(&Scope, &mut W)> {
         self.items.get_mut(&number).map(|item| (&item.scope, &mut item.work))
     }
 
     /// All work, in order.
-    pub(super) fn iter(&self) -> impl Iterator<Item = (u64, &W)> {
+    pub(crate) fn iter(&self) -> impl Iterator<Item = (u64, &W)> {
         self.items.iter().map(|(number, item)| (*number, &item.work))
     }
 
     /// The work that came last.
-    pub(super) fn last(&self) -> Option<&W> {
+    pub(crate) fn last(&self) -> Option<&W> {
         self.items.last_key_value().map(|(_, item)| &item.work)
     }
 
     /// Takes work out; what waited only for it is ready then.
-    pub(super) fn remove(&mut self, number: u64) -> Option<W> {
+    pub(crate) fn remove(&mut self, number: u64) -> Option<W> {
         let item = self.items.remove(&number)?;
         match item.scope {
             Scope::Nothing => {}
@@ -231,6 +252,16 @@ mod tests {
         assert_eq!(ready(&mut fence), [last]);
         fence.remove(last);
         assert!(fence.is_empty());
+    }
+
+    #[test]
+    fn keys_have_numbers_of_their_own() {
+        let numbers: std::collections::HashSet<u64> =
+            (0..100_000).map(|number_| number(format!(":1:k{number_}").as_bytes())).collect();
+        assert!(numbers.len() > 99_990, "{}", numbers.len());
+        let places: std::collections::HashSet<usize> = numbers.iter().map(|one| place(*one, 1024)).collect();
+        assert_eq!(places.len(), 1024);
+        assert_ne!(number(b""), 0);
     }
 
     proptest! {

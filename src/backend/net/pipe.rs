@@ -11,15 +11,15 @@ use super::breaker::Breaker;
 use super::connect::Resolver;
 use super::counts::Counts;
 use super::fault::placed;
-use super::fence::Scope;
 use super::heal::Healing;
 use super::lanes::Front;
+use super::protocol::{Endpoint, Protocol};
 use super::queue::{Queue, Waiting};
 use super::recent::Recent;
 use super::running::Running;
 use super::session;
+use crate::backend::fence::Scope;
 use crate::backend::{Request, Spawner, Ticket};
-use crate::config;
 use crate::error::Error;
 use crate::lock::Mutex;
 use crate::log::Log;
@@ -30,18 +30,20 @@ const PATIENT_BYTES: usize = 32 << 10;
 /// The shortest time between two looks at all deadlines.
 pub(super) const SWEEP_PAUSE: Duration = Duration::from_millis(1);
 /// When nothing is due.
-pub(super) const FAR: Duration = Duration::from_secs(3600);
+pub(super) const FAR: Duration = Duration::from_hours(1);
 
 /// One pipelined connection, as submitters see it.
-pub(super) struct Pipe {
-    shared: Arc<Shared>,
+pub(super) struct Pipe<P: Protocol> {
+    shared: Arc<Shared<P>>,
 }
 
 /// What the pipes of a server have in common.
 #[derive(Clone)]
-pub(super) struct Tools {
-    /// The settings.
-    pub(super) config: Arc<config::Redis>,
+pub(super) struct Tools<P> {
+    /// The server.
+    pub(super) endpoint: Arc<Endpoint>,
+    /// What it speaks.
+    pub(super) protocol: P,
     /// Finds addresses.
     pub(super) resolver: Arc<Resolver>,
     /// Whether the server is left alone.
@@ -55,9 +57,9 @@ pub(super) struct Tools {
 }
 
 /// What submitters and the task share.
-pub(super) struct Shared {
+pub(super) struct Shared<P: Protocol> {
     /// The server's.
-    pub(super) tools: Tools,
+    pub(super) tools: Tools<P>,
     /// Wakes the task.
     pub(super) wake: Notify,
     /// When to connect again.
@@ -66,7 +68,7 @@ pub(super) struct Shared {
     pub(super) ill: AtomicBool,
     /// Batches that are being submitted.
     batches: AtomicUsize,
-    pub(super) queue: Mutex<Queue>,
+    pub(super) queue: Mutex<Queue<P::Expect>>,
 }
 
 /// What has to be done for the task once no lock is held.
@@ -83,9 +85,9 @@ impl Kick {
     }
 }
 
-impl Pipe {
+impl<P: Protocol> Pipe<P> {
     /// A pipe that connects when it is first used.
-    pub(super) fn new(tools: Tools) -> Self {
+    pub(super) fn new(tools: Tools<P>) -> Self {
         let shared = Shared {
             tools,
             wake: Notify::new(),
@@ -110,15 +112,22 @@ impl Pipe {
         let shared = &*self.shared;
         let mut queue = shared.queue.lock();
         let before = queue.out.len();
-        let expect = match queue.write(&shared.tools.config, request, scope, promised) {
+        let expect = match queue.write(&shared.tools.protocol, request, scope, promised) {
             Ok(expect) => expect,
             Err(error) => {
                 drop(queue);
-                return Err((ticket, placed(error, &shared.tools.config.server.shown, false)));
+                return Err((ticket, placed(error, &shared.tools.endpoint.shown, false)));
             }
         };
         let size = queue.out.len() - before;
-        queue.waiting.push(Waiting { ticket: Some(ticket), expect, deadline, size, again: false });
+        queue.waiting.push(Waiting {
+            ticket: Some(ticket),
+            expect: Some(expect),
+            deadline,
+            size,
+            again: false,
+            greets: false,
+        });
         queue.submitted += 1;
         queue.note(scope);
         let start = !std::mem::replace(&mut queue.running, true);
@@ -128,7 +137,7 @@ impl Pipe {
     }
 
     /// Wakes or starts the task. No lock may be held: tickets can be answered here.
-    pub(super) fn kick(&self, kick: Kick, front: &Arc<Front>, spawner: &Arc<dyn Spawner>) {
+    pub(super) fn kick(&self, kick: Kick, front: &Arc<Front<P>>, spawner: &Arc<dyn Spawner>) {
         if kick.wake {
             self.shared.wake.notify_one();
         }

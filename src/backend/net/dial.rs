@@ -13,6 +13,7 @@ use tokio::time::{sleep, sleep_until, timeout};
 use super::connect::{self, Place};
 use super::fault::{late, no_connection};
 use super::pipe::{FAR, SWEEP_PAUSE, Shared};
+use super::protocol::Protocol;
 use super::running::Running;
 use super::stream::Stream;
 use crate::backend::Spawner;
@@ -21,12 +22,16 @@ use crate::error::{Error, Kind, Result};
 use crate::timeout::Deadline;
 
 /// Connects, while requests whose deadline passes are answered.
-pub(super) async fn connect_for(task: &Running, spawner: &Arc<dyn Spawner>, deadline: &Deadline) -> Result<Stream> {
+pub(super) async fn connect_for<P: Protocol>(
+    task: &Running<P>,
+    spawner: &Arc<dyn Spawner>,
+    deadline: &Deadline,
+) -> Result<Stream> {
     let mut dial = pin!(dial(task.shared.clone(), spawner, deadline));
     loop {
         task.listen();
         let now = Instant::now();
-        let next = task.sweep(now, doing(&task.shared.tools.config.server.address)).unwrap_or(now + FAR);
+        let next = task.sweep(now, doing(&task.shared.tools.endpoint.address)).unwrap_or(now + FAR);
         let mut woken = pin!(task.shared.wake.notified());
         let mut timer = pin!(sleep_until(next.max(now + SWEEP_PAUSE).into()));
         let dialled = poll_fn(|context| {
@@ -42,7 +47,7 @@ pub(super) async fn connect_for(task: &Running, spawner: &Arc<dyn Spawner>, dead
     }
 }
 
-async fn dial(shared: Arc<Shared>, spawner: &Arc<dyn Spawner>, deadline: &Deadline) -> Result<Stream> {
+async fn dial<P: Protocol>(shared: Arc<Shared<P>>, spawner: &Arc<dyn Spawner>, deadline: &Deadline) -> Result<Stream> {
     let mut failure = late("connecting", deadline);
     let places = places(shared.clone(), spawner, *deadline).await?;
     let mut untried = u32::try_from(places.len()).unwrap_or(u32::MAX);
@@ -51,7 +56,7 @@ async fn dial(shared: Arc<Shared>, spawner: &Arc<dyn Spawner>, deadline: &Deadli
         match timeout(left / untried, reach(place, &shared)).await {
             Ok(Ok(stream)) => return Ok(stream),
             Ok(Err(error)) => failure = error,
-            Err(_) => failure = late(doing(&shared.tools.config.server.address), deadline),
+            Err(_) => failure = late(doing(&shared.tools.endpoint.address), deadline),
         }
         untried -= 1;
     }
@@ -66,22 +71,26 @@ fn doing(address: &Address) -> &'static str {
 }
 
 /// The server's addresses. Certificates are read on a thread that may wait.
-async fn places(shared: Arc<Shared>, spawner: &Arc<dyn Spawner>, deadline: Deadline) -> Result<Vec<Place>> {
-    if !shared.tools.resolver.has_certificates(&shared.tools.config.server.address) {
+async fn places<P: Protocol>(
+    shared: Arc<Shared<P>>,
+    spawner: &Arc<dyn Spawner>,
+    deadline: Deadline,
+) -> Result<Vec<Place>> {
+    if !shared.tools.resolver.has_certificates(&shared.tools.endpoint.address) {
         let (answer, read) = oneshot::channel();
         let shared = shared.clone();
         spawner.spawn_blocking(Box::new(move || {
-            let outcome = shared.tools.resolver.tls(&shared.tools.config.server.address).map(drop);
+            let outcome = shared.tools.resolver.tls(&shared.tools.endpoint.address).map(drop);
             drop(answer.send(outcome)); // nobody waits any more: fine
         }))?;
         read.await.unwrap_or_else(|_| Err(Error::new(Kind::Shutdown, "the context was shut down")))?;
     }
-    shared.tools.resolver.places_later(&shared.tools.config.server.address, &deadline).await
+    shared.tools.resolver.places_later(&shared.tools.endpoint.address, &deadline).await
 }
 
-async fn reach(place: &Place, shared: &Shared) -> Result<Stream> {
-    let mut stream = plain(place, &shared.tools.config.resting).await.map_err(|error| no_connection(&error))?;
-    if let Some(tls) = shared.tools.resolver.tls(&shared.tools.config.server.address)? {
+async fn reach<P: Protocol>(place: &Place, shared: &Shared<P>) -> Result<Stream> {
+    let mut stream = plain(place, &shared.tools.endpoint.resting).await.map_err(|error| no_connection(&error))?;
+    if let Some(tls) = shared.tools.resolver.tls(&shared.tools.endpoint.address)? {
         stream.secure(tls).await.inspect_err(|_| shared.tools.resolver.tls_failed())?;
     }
     Ok(stream)

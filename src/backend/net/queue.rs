@@ -1,10 +1,10 @@
 //! What gathers for a connection: commands, whom their replies are for, and what is under way on which keys.
 
-use super::fence::Scope;
-use super::recent::place;
-use super::request::{self, Expect};
+use super::protocol::{Expecting, Protocol};
+use super::request;
+use crate::backend::fence::Scope;
+use crate::backend::fence::place;
 use crate::backend::{Request, Ticket};
-use crate::config;
 use crate::error::{Error, Kind, Result};
 use crate::timeout::Deadline;
 
@@ -16,11 +16,10 @@ const MAX_QUEUED: usize = 64 << 20;
 const GROUPS: usize = 1024;
 
 /// The queue of one connection.
-#[derive(Default)]
-pub(super) struct Queue {
+pub(super) struct Queue<E> {
     /// Commands to send, and whom their replies are for, in the same order.
     pub(super) out: Vec<u8>,
-    pub(super) waiting: Vec<Waiting>,
+    pub(super) waiting: Vec<Waiting<E>>,
     /// Requests that were accepted, and those of them that have been answered by the server or never will be. They end
     /// in the order in which they began.
     pub(super) submitted: u64,
@@ -38,19 +37,39 @@ pub(super) struct Queue {
     pub(super) closed: bool,
 }
 
+impl<E> Default for Queue<E> {
+    fn default() -> Self {
+        Self {
+            out: Vec::new(),
+            waiting: Vec::new(),
+            submitted: 0,
+            completed: 0,
+            last: Vec::new(),
+            last_of_all: 0,
+            watched: None,
+            running: false,
+            asleep: false,
+            closed: false,
+        }
+    }
+}
+
 /// A place in the order of replies.
-pub(super) struct Waiting {
+pub(super) struct Waiting<E> {
     /// Who gets the answer; `None` once the deadline has passed.
     pub(super) ticket: Option<Ticket>,
-    pub(super) expect: Expect,
+    /// What its replies are; `None` once it was taken back before it was sent: no reply comes then.
+    pub(super) expect: Option<E>,
     pub(super) deadline: Deadline,
     /// How many bytes its commands have in the queue's buffer.
     pub(super) size: usize,
     /// Its commands were sent over a connection that was lost, and are to be sent once more at most.
     pub(super) again: bool,
+    /// These are a connection's first commands, which no caller asked for.
+    pub(super) greets: bool,
 }
 
-impl Queue {
+impl<E> Queue<E> {
     /// Takes what nobody waits for any more out of what is to be sent: a write that was told to have failed must not be
     /// carried out some time later. Its place stays, so that requests end in the order in which they began.
     pub(super) fn forget_late(&mut self) {
@@ -62,7 +81,7 @@ impl Queue {
         for place in &mut self.waiting {
             let end = at + std::mem::take(&mut place.size);
             if place.ticket.is_none() {
-                place.expect = Expect::Nothing;
+                place.expect = None;
             } else {
                 left.extend_from_slice(self.out.get(at..end).unwrap_or_default());
                 place.size = end - at;
@@ -73,13 +92,13 @@ impl Queue {
     }
 
     /// Writes a request, or says why it has no place; one that was `promised` a place has one.
-    pub(super) fn write(
+    pub(super) fn write<P: Protocol<Expect = E>>(
         &mut self,
-        config: &config::Redis,
+        protocol: &P,
         request: &Request<'_>,
         scope: &Scope,
         promised: bool,
-    ) -> Result<Expect> {
+    ) -> Result<E> {
         let size = request::size(request);
         if !promised && self.submitted - self.completed >= MAX_HELD {
             return Err(Error::new(Kind::Busy, format!("{MAX_HELD} requests wait for replies already")));
@@ -88,7 +107,7 @@ impl Queue {
             return Err(Error::new(Kind::Busy, format!("{} bytes wait to be sent already", self.out.len())));
         }
         self.out.try_reserve(size).map_err(|_| Error::new(Kind::Memory, "no memory to queue the request"))?;
-        request::write(&mut self.out, config.flavor, request, scope)
+        protocol.write(&mut self.out, request, scope.first())
     }
 
     /// Notes that the last request touches `scope`.
@@ -127,5 +146,12 @@ impl Queue {
     pub(super) fn complete(&mut self, count: u64) -> bool {
         self.completed = (self.completed + count).min(self.submitted);
         self.watched.take_if(|watched| *watched <= self.completed).is_some()
+    }
+}
+
+impl<E: Expecting> Waiting<E> {
+    /// Whether the server may have changed something when no answer comes.
+    pub(super) fn writes(&self) -> bool {
+        self.expect.as_ref().is_some_and(E::writes)
     }
 }

@@ -10,13 +10,12 @@ use std::time::Duration;
 use rustix::event::PollFlags;
 use rustix::net::{RecvFlags, sockopt};
 
-use super::command::{self, Next, Reading};
 use super::connect::{self, Resolver, wait};
 use super::counts::{Counts, Open};
 use super::fault::{late, lost, reason};
-use super::resp::{Decoder, Frame, SMALL_READS};
+use super::input::SMALL_READS;
+use super::protocol::{Decoding, Endpoint, FrameOf, Next, Protocol, Reading};
 use super::wire::Wire;
-use crate::config;
 use crate::error::{Error, Kind, Result};
 use crate::sys;
 use crate::timeout::Deadline;
@@ -28,9 +27,9 @@ const KEPT_BUFFER: usize = 64 << 10;
 const MOST_AT_ONCE: usize = 128 << 10;
 
 /// A connection to a server that has been greeted.
-pub(super) struct Connection {
+pub(super) struct Connection<P: Protocol> {
     wire: Wire,
-    decoder: Decoder,
+    decoder: P::Decoder,
     /// The commands of this exchange.
     pub(super) out: Vec<u8>,
     /// The receive time-out that the socket has.
@@ -53,28 +52,37 @@ pub(super) struct Failure {
     pub(super) dead: bool,
 }
 
-impl Connection {
+impl<P: Protocol> Connection<P> {
     /// Connects and greets.
     pub(super) fn open(
-        config: &config::Redis,
+        endpoint: &Endpoint,
+        protocol: &P,
         resolver: &Resolver,
         counts: &Arc<Counts>,
         deadline: &Deadline,
     ) -> Result<Self> {
         // All that connecting takes, the first commands included.
-        let limited = connect::at_most(deadline, config.connect);
-        let greeted = Self::greeted(config, resolver, counts, &limited).inspect_err(|_| counts.failed());
-        greeted.map_err(|error| match config.connect {
-            Some(limit) if error.kind() == Kind::Timeout && deadline.left().is_some() => slow(limit, &error),
+        let limited = connect::at_most(deadline, endpoint.connect);
+        let greeted = Self::greeted(endpoint, protocol, resolver, counts, &limited).inspect_err(|_| counts.failed());
+        greeted.map_err(|error| match endpoint.connect {
+            Some(limit) if error.kind() == Kind::Timeout && deadline.left().is_some() => {
+                slow(limit, endpoint.connect_setting, &error)
+            }
             _ => error,
         })
     }
 
-    fn greeted(config: &config::Redis, resolver: &Resolver, counts: &Arc<Counts>, deadline: &Deadline) -> Result<Self> {
-        let wire = connect::connect(&config.server, &config.resting, resolver, deadline)?;
+    fn greeted(
+        endpoint: &Endpoint,
+        protocol: &P,
+        resolver: &Resolver,
+        counts: &Arc<Counts>,
+        deadline: &Deadline,
+    ) -> Result<Self> {
+        let wire = connect::connect(&endpoint.address, &endpoint.resting, resolver, deadline)?;
         let mut fresh = Self {
             wire,
-            decoder: Decoder::new(SMALL_READS),
+            decoder: P::Decoder::new(SMALL_READS),
             out: Vec::new(),
             patience: Duration::ZERO,
             generation: sys::generation(),
@@ -83,7 +91,7 @@ impl Connection {
             misfits: 0,
             _open: counts.opened(),
         };
-        if let Some(greeting) = connect::greet(&mut fresh.out, &config.server) {
+        if let Some(greeting) = protocol.greet(&mut fresh.out) {
             fresh.exchange(greeting, deadline).map_err(|failure| failure.error)??;
             fresh.out = Vec::new(); // there was a password in it
         }
@@ -101,9 +109,9 @@ impl Connection {
     }
 
     /// Whether the server answers a ping, with whatever it says to it.
-    pub(super) fn answers(&mut self, deadline: &Deadline) -> bool {
+    pub(super) fn answers(&mut self, protocol: &P, deadline: &Deadline) -> bool {
         self.out.clear();
-        let reading = command::ping(&mut self.out);
+        let reading = protocol.ping(&mut self.out);
         self.exchange(reading, deadline).is_ok()
     }
 
@@ -114,7 +122,7 @@ impl Connection {
 
     /// Sends what is in `out` and reads until the operation ends. After a failure the connection must be closed; an
     /// inner error is the server's answer.
-    pub(super) fn exchange<R: Reading>(
+    pub(super) fn exchange<R: Reading<Frame = FrameOf<P>>>(
         &mut self,
         reading: R,
         deadline: &Deadline,
@@ -163,10 +171,10 @@ impl Connection {
         self.misfits = 0;
         if (SMALL_READS + 1..=MOST_AT_ONCE).contains(&self.heard) {
             self.at_once = self.heard + self.heard / 8;
-            self.decoder = Decoder::sharing(self.at_once);
+            self.decoder = P::Decoder::sharing(self.at_once);
         } else {
             self.at_once = SMALL_READS;
-            self.decoder = Decoder::new(SMALL_READS);
+            self.decoder = P::Decoder::new(SMALL_READS);
         }
     }
 
@@ -185,11 +193,10 @@ impl Connection {
         Ok(())
     }
 
-    /// The next reply that is no push message.
-    fn frame(&mut self, deadline: &Deadline) -> std::result::Result<Frame, Failure> {
+    /// The next reply.
+    fn frame(&mut self, deadline: &Deadline) -> std::result::Result<FrameOf<P>, Failure> {
         loop {
             match self.decoder.next() {
-                Ok(Some(Frame::Push(_))) => {}
                 Ok(Some(frame)) => return Ok(frame),
                 Ok(None) => self.receive(deadline)?,
                 Err(error) => return Err(Failure { error, dead: false }),
@@ -258,11 +265,10 @@ impl Connection {
 }
 
 /// Connecting took longer than it may.
-fn slow(limit: Duration, error: &Error) -> Error {
+fn slow(limit: Duration, setting: &str, error: &Error) -> Error {
     let doing = error.reason().split_once(" passed while ").map_or("connecting", |(_, doing)| doing);
     let limit = limit.as_millis();
-    let reason =
-        format!("more than the {limit} ms that connecting may take (SOCKET_CONNECT_TIMEOUT) passed while {doing}");
+    let reason = format!("more than the {limit} ms that connecting may take ({setting}) passed while {doing}");
     Error::new(Kind::Timeout, reason)
 }
 

@@ -1,0 +1,41 @@
+//! What all caches on servers have in common: the way to a socket, and two transports over it, whatever is spoken there
+//! (a [`Protocol`]).
+//!
+//! `connect` is the way to a socket, `input` what is read from one. `pool` with `blocking` serves synchronous calls, on
+//! the caller's own thread; `pipe` with `session` the others; `lanes` puts those in order. [`Server`] is both behind one
+//! face: many synchronous callers at once share a pipe.
+
+mod blocking;
+mod breaker;
+#[cfg(feature = "tls")]
+mod certificates;
+mod connect;
+mod counts;
+mod dial;
+mod fault;
+mod heal;
+pub(crate) mod input;
+mod lanes;
+mod pipe;
+mod pool;
+mod protocol;
+mod queue;
+mod recent;
+mod request;
+mod running;
+mod server;
+mod session;
+mod stream;
+#[cfg_attr(not(feature = "tls"), path = "no_tls.rs")]
+mod tls;
+#[cfg(feature = "tls")]
+mod tls_fault;
+mod waiter;
+mod waiting;
+mod wire;
+
+pub(crate) use fault::unexpected;
+pub(crate) use input::{Found, Input, garbage};
+pub(crate) use pool::Pool;
+pub(crate) use protocol::{Decoding, Endpoint, Expecting, Nature, Next, Protocol, Reading, Way};
+pub(crate) use server::Server;

@@ -1,0 +1,306 @@
+//! A cache on one server, behind the face of all backends: who waits uses the pool, and what is begun goes through the
+//! lanes.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use bytes::Bytes;
+
+use super::breaker::Breaker;
+use super::connect::Resolver;
+use super::counts::Counts;
+use super::fault::{late, placed, unexpected};
+use super::lanes::Front;
+use super::pipe::Tools;
+use super::pool::Pool;
+use super::protocol::{Endpoint, Nature, Protocol, Way};
+use super::{request, waiter};
+use crate::backend::fence::{Scope, number};
+use crate::backend::{
+    Backend, Capability, Counted, Entry, Habits, Health, Job, Keys, Order, Page, Reply, Request, Spawner, Stored,
+    StoredRef, Ticket, Touched, When, Written, perform,
+};
+use crate::config::Address;
+use crate::error::{Error, Kind, Result};
+use crate::key::MadeKey;
+use crate::log::Log;
+use crate::sys;
+use crate::timeout::{Budget, Ttl};
+
+/// A cache on one server.
+pub(crate) struct Server<P: Protocol> {
+    protocol: P,
+    calls: P::Calls,
+    front: Arc<Front<P>>,
+    shown: Arc<str>,
+    breaker: Arc<Breaker>,
+    counts: Arc<Counts>,
+    /// Synchronous calls that are under way.
+    callers: AtomicUsize,
+    generation: u32,
+}
+
+/// So many callers at the same time get a connection each. More share one: its task sends and receives for several at
+/// once, which costs the server and this process less.
+const CALLERS_APART: usize = 8;
+/// A value up to this size is copied out of what was read together with others, so that it does not keep that.
+const COPIED_OUT: usize = 16 << 10;
+
+impl<P: Protocol> Server<P> {
+    /// A cache that connects when it is first used, and again when a connection was lost. `spawner` runs the
+    /// asynchronous operations; `log` hears of connections that come and go.
+    pub(crate) fn open(endpoint: Endpoint, protocol: P, spawner: Arc<dyn Spawner>, log: Arc<dyn Log>) -> Self {
+        if matches!(endpoint.address, Address::Tls(..)) {
+            super::tls::warm_up();
+        }
+        let shown = endpoint.shown.clone();
+        let tools = Tools {
+            resolver: Arc::new(Resolver::default()),
+            breaker: Arc::new(Breaker::new(endpoint.breaker, shown.clone(), log.clone())),
+            counts: Arc::new(Counts::default()),
+            endpoint: Arc::new(endpoint),
+            protocol: protocol.clone(),
+            log,
+            recent: Arc::default(),
+        };
+        let pool = Arc::new(Pool::new(&tools));
+        Self {
+            calls: protocol.calls(pool),
+            shown,
+            breaker: tools.breaker.clone(),
+            counts: tools.counts.clone(),
+            front: Front::new(tools, spawner),
+            protocol,
+            callers: AtomicUsize::new(0),
+            generation: sys::generation(),
+        }
+    }
+
+    /// Whether calls fail at once now.
+    pub(crate) fn rests(&self) -> bool {
+        self.breaker.rests()
+    }
+
+    /// Whether the runtime behind the asynchronous connections is this process's.
+    fn is_ours(&self) -> bool {
+        self.generation == sys::generation()
+    }
+
+    /// Carries a request out and waits for it: over a connection of its own while there are few callers.
+    fn call(&self, request: &Request<'_>, budget: Budget) -> Result<Reply> {
+        let crowd = Crowd::join(&self.callers);
+        if crowd.size <= CALLERS_APART || !self.may_share(request) {
+            let answer = perform(&self.calls, request, budget);
+            if crowd.size > CALLERS_APART && answer.is_ok() && self.is_ours() && !self.front.is_well() {
+                self.front.get_well();
+            }
+            return answer;
+        }
+        let budget = budget.fixed();
+        let deadline = budget.start();
+        let nature = self.protocol.nature(request);
+        let answer = waiter::wait(&deadline, |ticket| self.front.start_unordered(request, deadline, ticket));
+        let error = match answer {
+            Some(Ok(Reply::Value(Some(value)))) if value.bytes.len() <= COPIED_OUT => {
+                return Ok(Reply::Value(Some(Bytes::copy_from_slice(&value.bytes).into())));
+            }
+            Some(Ok(reply)) => return Ok(reply),
+            Some(Err(error)) => error,
+            None => {
+                let error = late("waiting for the reply", &deadline);
+                return Err(placed(error, self.front.shown(), nature != Nature::Reads));
+            }
+        };
+        let lost = match error.kind() {
+            Kind::Connection | Kind::Busy => error.is_retriable(),
+            kind => kind == Kind::Shutdown,
+        };
+        if !lost || (error.may_have_happened() && nature == Nature::WritesOnce) {
+            return Err(error);
+        }
+        let again = perform(&self.calls, request, budget);
+        again.map_err(|second| if error.may_have_happened() { second.maybe_done() } else { second })
+    }
+
+    /// Whether the shared connection will do: for small things, while the server is there.
+    fn may_share(&self, request: &Request<'_>) -> bool {
+        self.is_ours()
+            && matches!(self.protocol.way(request), Way::Exchange)
+            // a log function on the runtime's one worker would wait for itself
+            && tokio::runtime::Handle::try_current().is_err()
+            && self.front.is_well()
+            && !self.front.is_large(request)
+    }
+
+    /// Begins what takes several exchanges: a job does that, with the synchronous operations.
+    fn start_rounds(&self, request: &Request<'_>, budget: Budget, ticket: Ticket) {
+        let order = match Order::copy(request) {
+            Ok(order) => order,
+            Err(error) => return ticket.answer(Err(error)),
+        };
+        let calls = self.calls.clone();
+        let job = move |may: Result<()>| ticket.answer(may.and_then(|()| perform(&calls, &order.request(), budget)));
+        self.front.start_job(request::scope(request), budget.start(), Box::new(job), request::size(request));
+    }
+}
+
+impl<P: Protocol> Drop for Server<P> {
+    fn drop(&mut self) {
+        if self.is_ours() {
+            self.front.close();
+        }
+    }
+}
+
+impl<P: Protocol> Backend for Server<P> {
+    fn supports(&self, capability: Capability) -> bool {
+        self.calls.supports(capability)
+    }
+
+    fn habits(&self) -> Habits {
+        self.calls.habits()
+    }
+
+    fn get(&self, key: &MadeKey, budget: Budget) -> Result<Option<Stored>> {
+        let Reply::Value(answer) = self.call(&Request::Get(key), budget)? else { return Err(unexpected()) };
+        Ok(answer)
+    }
+
+    fn set(&self, key: &MadeKey, value: StoredRef<'_>, ttl: Ttl, when: When, budget: Budget) -> Result<Written> {
+        let Reply::Written(answer) = self.call(&Request::Set { key, value, ttl, when }, budget)? else {
+            return Err(unexpected());
+        };
+        Ok(answer)
+    }
+
+    fn touch(&self, key: &MadeKey, ttl: Ttl, budget: Budget) -> Result<Touched> {
+        let Reply::Touched(answer) = self.call(&Request::Touch(key, ttl), budget)? else { return Err(unexpected()) };
+        Ok(answer)
+    }
+
+    fn delete(&self, key: &MadeKey, budget: Budget) -> Result<bool> {
+        let Reply::Found(answer) = self.call(&Request::Delete(key), budget)? else { return Err(unexpected()) };
+        Ok(answer)
+    }
+
+    fn has(&self, key: &MadeKey, budget: Budget) -> Result<bool> {
+        let Reply::Found(answer) = self.call(&Request::Has(key), budget)? else { return Err(unexpected()) };
+        Ok(answer)
+    }
+
+    fn get_many(&self, keys: &[MadeKey], budget: Budget) -> Result<Vec<Option<Stored>>> {
+        let Reply::Values(answer) = self.call(&Request::GetMany(keys), budget)? else { return Err(unexpected()) };
+        Ok(answer)
+    }
+
+    fn set_many(&self, entries: &[Entry], ttl: Ttl, budget: Budget) -> Result<Vec<Option<Error>>> {
+        let Reply::Failures(answer) = self.call(&Request::SetMany(entries, ttl), budget)? else {
+            return Err(unexpected());
+        };
+        Ok(answer)
+    }
+
+    fn delete_many(&self, keys: &[MadeKey], budget: Budget) -> Result<u64> {
+        let Reply::Removed(answer) = self.call(&Request::DeleteMany(keys), budget)? else { return Err(unexpected()) };
+        Ok(answer)
+    }
+
+    fn ttl(&self, key: &MadeKey, budget: Budget) -> Result<Option<Ttl>> {
+        let Reply::Left(answer) = self.call(&Request::Ttl(key), budget)? else { return Err(unexpected()) };
+        Ok(answer)
+    }
+
+    fn persist(&self, key: &MadeKey, budget: Budget) -> Result<Touched> {
+        let Reply::Touched(answer) = self.call(&Request::Persist(key), budget)? else { return Err(unexpected()) };
+        Ok(answer)
+    }
+
+    fn incr(&self, key: &MadeKey, delta: i64, budget: Budget) -> Result<Counted> {
+        let Reply::Counted(answer) = self.call(&Request::Incr(key, delta), budget)? else { return Err(unexpected()) };
+        Ok(answer)
+    }
+
+    fn scan(&self, pattern: &[u8], at: u64, budget: Budget) -> Result<Page> {
+        let Reply::Page(answer) = self.call(&Request::Scan(pattern, at), budget)? else { return Err(unexpected()) };
+        Ok(answer)
+    }
+
+    fn clear(&self, prefix: Option<&[u8]>, budget: Budget) -> Result<()> {
+        self.call(&Request::Clear(prefix), budget).map(drop)
+    }
+
+    fn ping(&self, budget: Budget) -> Result<()> {
+        self.call(&Request::Ping, budget).map(drop)
+    }
+
+    fn health(&self) -> Vec<Health> {
+        vec![Health {
+            server: self.shown.clone(),
+            breaker_open: self.breaker.is_open(),
+            breaker_opened: self.breaker.opened(),
+            refused: self.breaker.refused(),
+            connections: self.counts.connections.load(Ordering::Relaxed),
+            connected: self.counts.connected.load(Ordering::Relaxed),
+            connect_failures: self.counts.connect_failures.load(Ordering::Relaxed),
+        }]
+    }
+
+    fn start(&self, request: Request<'_>, budget: Budget, ticket: Ticket) {
+        if !self.is_ours() {
+            return ticket.answer(Err(forked()));
+        }
+        match self.protocol.way(&request) {
+            Way::Exchange => self.front.start(&request, budget.start(), ticket),
+            Way::Answer(reply) => ticket.answer(reply),
+            Way::Rounds => self.start_rounds(&request, budget.fixed(), ticket),
+        }
+    }
+
+    fn start_job(&self, keys: Keys<'_>, budget: Budget, job: Job) {
+        if !self.is_ours() {
+            return job(Err(forked()));
+        }
+        let scope = match keys {
+            Keys::These(keys) => Scope::of(keys.iter().map(|key| number(key.as_bytes()))),
+            Keys::All => Scope::Everything,
+        };
+        self.front.start_job(scope, budget.start(), job, 0);
+    }
+
+    fn begin_batch(&self) {
+        if self.is_ours() {
+            self.front.begin_batch();
+        }
+    }
+
+    fn end_batch(&self) {
+        if self.is_ours() {
+            self.front.end_batch();
+        }
+    }
+}
+
+/// One of the callers that are there at the same time.
+struct Crowd<'a> {
+    callers: &'a AtomicUsize,
+    /// How many there are, this one included.
+    size: usize,
+}
+
+impl<'a> Crowd<'a> {
+    fn join(callers: &'a AtomicUsize) -> Self {
+        let size = callers.fetch_add(1, Ordering::Relaxed) + 1;
+        Self { callers, size }
+    }
+}
+
+impl Drop for Crowd<'_> {
+    fn drop(&mut self) {
+        self.callers.fetch_sub(1, Ordering::Relaxed);
+    }
+}
+
+fn forked() -> Error {
+    let reason = "the asynchronous connections belong to the parent process; open the store anew";
+    Error::new(Kind::Forked, reason)
+}
