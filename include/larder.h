@@ -170,6 +170,16 @@
 #define LARDER_OP_PING 29
 
 /**
+ * An operation: larder_session.
+ */
+#define LARDER_OP_SESSION 30
+
+/**
+ * An operation: larder_create_table. `larder_store_supports` tells whether a store has it.
+ */
+#define LARDER_OP_CREATE_TABLE 31
+
+/**
  * `ttl_ms`: the alias's TIMEOUT.
  */
 #define LARDER_TTL_DEFAULT INT64_MIN
@@ -195,7 +205,8 @@
 #define LARDER_JSON 3
 
 /**
- * `format`: bytes that the caller has serialised already; stored as they are.
+ * `format`: bytes that the caller has serialised already; stored as they are. With memcached they are stored as a pickle
+ * (the flags beside a value say what it is).
  */
 #define LARDER_STORED 4
 
@@ -525,7 +536,7 @@ typedef struct larder_event {
      */
     int64_t number;
     /**
-     * LARDER_OP_GET: the value. LARDER_OP_INCR: the new number, whatever its size.
+     * LARDER_OP_GET, LARDER_OP_SESSION: the value. LARDER_OP_INCR: the new number, whatever its size.
      */
     struct larder_value *value;
     /**
@@ -579,7 +590,7 @@ typedef struct larder_request {
      */
     uint64_t tag;
     /**
-     * The key, UTF-8 text; LARDER_OP_KEYS: the pattern.
+     * The key, UTF-8 text; LARDER_OP_KEYS: the pattern; LARDER_OP_SESSION: the session key.
      */
     const char *key;
     /**
@@ -667,7 +678,7 @@ typedef struct larder_packed {
      */
     uint64_t tag;
     /**
-     * Where the key begins; LARDER_OP_KEYS: the pattern; of several keys: a table of `n` pairs of 64-bit numbers,
+     * Where the key begins; LARDER_OP_KEYS: the pattern; LARDER_OP_SESSION: the session key; of several keys: a table of `n` pairs of 64-bit numbers,
      * offset and length of each key.
      */
     uint64_t key;
@@ -1036,8 +1047,8 @@ larder_status larder_store_open(const struct larder_context *context,
 larder_status larder_store_close(struct larder_store *store);
 
 /**
- * Whether the backend of a store has an operation: LARDER_OP_KEYS, _CLEAR_PREFIX, _TTL and _PERSIST not all have, the
- * others every backend has.
+ * Whether the backend of a store has an operation: LARDER_OP_KEYS, _CLEAR_PREFIX, _TTL, _PERSIST and _CREATE_TABLE not
+ * all have, the others every backend has.
  *
  * @param store the store
  * @param operation LARDER_OP_…
@@ -1575,7 +1586,8 @@ larder_status larder_value_json(const struct larder_value *value,
 
 /**
  * The serialised bytes of a value as the backend has them (from a file: without its header and compression). Setting
- * them again as LARDER_STORED on a store with the same serializer stores the same value.
+ * them again as LARDER_STORED on a store with the same serializer stores the same value. Not so with memcached, unless
+ * they are a pickle: texts, bytes and ints are kept there as they are, and flags beside them, which this does not show.
  *
  * @param value borrowed
  * @param bytes receives a pointer that lives as long as the value
@@ -1589,6 +1601,42 @@ larder_status larder_value_stored(const struct larder_value *value,
                                   const void **bytes,
                                   size_t *len,
                                   struct larder_error **err);
+
+/**
+ * What the backend keeps beside the serialised bytes to say what they are: memcached's flags, which are the Python
+ * client's own (pymemcache's or pylibmc's), and diskcache's mode. 0 on other backends, which keep nothing.
+ *
+ * @param value borrowed
+ * @param flags receives them
+ * @param err NULL, or receives an error on failure, to be released
+ * @return LARDER_OK; LARDER_EINVAL; LARDER_EHANDLE
+ *
+ * Blocks: never. Threads: any. Owns: nothing. Since: 0.1
+ */
+larder_status larder_value_flags(const struct larder_value *value, uint32_t *flags, struct larder_error **err);
+
+/**
+ * The text under a name of a dict, without a copy: `_auth_user_id` of a session. As in Python the last of equal names
+ * counts.
+ *
+ * @param value borrowed
+ * @param name UTF-8 text
+ * @param name_len its length in bytes
+ * @param text receives a pointer that lives as long as the value; there is no terminator; NULL on a miss
+ * @param len receives the length in bytes
+ * @param err NULL, or receives an error on failure, to be released
+ * @return LARDER_OK; LARDER_LOSSY for a SafeString; LARDER_MISS when the dict has no such name; LARDER_ETYPE when the
+ *         value is no dict, or what is there is no text of UTF-8; LARDER_EUNDECODABLE; LARDER_ETOOBIG; LARDER_EINVAL;
+ *         LARDER_EHANDLE
+ *
+ * Blocks: never. Threads: any. Owns: nothing. Since: 0.1
+ */
+larder_status larder_value_item_text(const struct larder_value *value,
+                                     const char *name,
+                                     size_t name_len,
+                                     const char **text,
+                                     size_t *len,
+                                     struct larder_error **err);
 
 /**
  * Shares a value: one more release is needed. For callbacks, which only borrow theirs, and for other threads.
@@ -2108,6 +2156,122 @@ larder_status larder_store_ping_cb(const struct larder_store *store,
                                    void *user_data,
                                    larder_op *op,
                                    struct larder_error **err);
+
+/**
+ * Gets a session of django.contrib.sessions (SESSION_ENGINE django.contrib.sessions.backends.cache) by its session key,
+ * which is the value of the browser's `sessionid` cookie. The store is the alias that SESSION_CACHE_ALIAS names, in
+ * Django by default "default". Nothing is ever made or prolonged.
+ *
+ * The value is the session's dict. `larder_value_item_text(value, LARDER_LIT("_auth_user_id"), …)` tells whose login it
+ * is, LARDER_MISS that nobody is logged in; larder_value_json shows all of it. A session whose time is up is a miss: the
+ * cache forgets it, whatever `_session_expiry` in the dict says.
+ *
+ * The session key comes from outside, so nothing in it is an error: what is not 8 to 128 ASCII letters and digits is a
+ * miss without a question to the cache. Django makes 32 such characters and itself checks the length alone.
+ *
+ * A session is no proof that its user may still log in. Django also compares `_auth_user_hash` in it with an HMAC of the
+ * user's password under SECRET_KEY, which ends a user's sessions when the password changes, and looks whether the user
+ * is active. larder knows neither; docs/sessions.md says what a gateway can do.
+ *
+ * @param store the store
+ * @param session_key the cookie's value, any bytes; NULL with length 0 is the empty one
+ * @param session_key_len its length in bytes
+ * @param call NULL, or version, deadline and flags of this call
+ * @param value receives the session, to be released; NULL on a miss and on failure
+ * @param err NULL, or receives an error on failure, to be released
+ * @return LARDER_OK; LARDER_MISS: there is no such session; LARDER_IGNORED: not known, treat it as a miss; failures as
+ *         larder_get
+ *
+ * Blocks: up to the call's deadline. Threads: any. Owns: the caller owns the value. Since: 0.1
+ */
+larder_status larder_session(const struct larder_store *store,
+                             const char *session_key,
+                             size_t session_key_len,
+                             const struct larder_call *call,
+                             struct larder_value **value,
+                             struct larder_error **err);
+
+/**
+ * Gets a session later. See larder_session.
+ *
+ * @param store the store
+ * @param session_key the cookie's value, any bytes; only read during this call
+ * @param session_key_len its length in bytes
+ * @param call NULL, or version, deadline and flags of this call
+ * @param callback takes the answer: LARDER_OK with the session as a value, LARDER_MISS, LARDER_IGNORED, or a failure
+ * @param user_data handed to the callback
+ * @param op NULL, or receives the operation's id, before the callback can run; 0 on refusal
+ * @param err NULL, or receives an error on refusal, to be released
+ * @return as larder_get_cb
+ *
+ * Blocks: never. Threads: any, callbacks included. Owns: nothing. Since: 0.1
+ */
+larder_status larder_session_cb(const struct larder_store *store,
+                                const char *session_key,
+                                size_t session_key_len,
+                                const struct larder_call *call,
+                                larder_completion_fn callback,
+                                void *user_data,
+                                larder_op *op,
+                                struct larder_error **err);
+
+/**
+ * Makes the table of a database cache, and its index, as Django's `createcachetable` does, where they are not there.
+ * Nothing else ever makes them: without the table every operation fails and says so.
+ *
+ * @param store the store
+ * @param call NULL, or version, deadline and flags of this call
+ * @param err NULL, or receives an error on failure, to be released
+ * @return LARDER_OK: they are there now; LARDER_EUNSUPPORTED when this is no database cache; LARDER_EINVAL;
+ *         LARDER_EHANDLE; LARDER_ESHUTDOWN; LARDER_EIO; LARDER_ECONNECTION; LARDER_ETIMEOUT; LARDER_ESERVER;
+ *         LARDER_EMEMORY
+ *
+ * Blocks: up to the call's deadline. Threads: any. Owns: nothing. Since: 0.1
+ */
+larder_status larder_create_table(const struct larder_store *store,
+                                  const struct larder_call *call,
+                                  struct larder_error **err);
+
+/**
+ * Makes the table of a database cache later. See larder_create_table.
+ *
+ * @param store the store
+ * @param call NULL, or version, deadline and flags of this call
+ * @param callback takes the answer: LARDER_OK, or a failure
+ * @param user_data handed to the callback
+ * @param op NULL, or receives the operation's id, before the callback can run; 0 on refusal
+ * @param err NULL, or receives an error on refusal, to be released
+ * @return as larder_get_cb
+ *
+ * Blocks: never. Threads: any, callbacks included. Owns: nothing. Since: 0.1
+ */
+larder_status larder_create_table_cb(const struct larder_store *store,
+                                     const struct larder_call *call,
+                                     larder_completion_fn callback,
+                                     void *user_data,
+                                     larder_op *op,
+                                     struct larder_error **err);
+
+/**
+ * The SQL with which larder_create_table makes the table, as `createcachetable --dry-run` prints it: for who wants to
+ * look at it, or hand it to an administrator. It does not ask the database.
+ *
+ * @param store the store
+ * @param buffer receives UTF-8 text without a terminator: statements that end with a semicolon and a line break each;
+ *        NULL only with a capacity of 0
+ * @param capacity its size in bytes
+ * @param needed NULL, or receives the length of the text in bytes
+ * @param err NULL, or receives an error on failure, to be released
+ * @return LARDER_OK; LARDER_TRUNCATED when the buffer is too small, with nothing written to it; LARDER_EUNSUPPORTED when
+ *         this is no database cache; LARDER_EINVAL; LARDER_EHANDLE; LARDER_ESHUTDOWN
+ *
+ * Blocks: never. Threads: any. Owns: nothing. Since: 0.1
+ */
+larder_status larder_table_sql(const struct larder_store *store,
+                               char *buffer,
+                               size_t capacity,
+                               size_t *needed,
+                               struct larder_error **err);
 
 /**
  * Releases what events hold: values, errors, texts. They are empty then; clearing them again is harmless.

@@ -48,7 +48,17 @@ impl MadeKey {
 
     /// `head`, which ends with the colon behind the version, and a user's key.
     pub fn joined(head: &[u8], key: &str) -> Self {
-        let (key, len) = (key.as_bytes(), head.len() + key.len());
+        Self::of(head, key.as_bytes())
+    }
+
+    /// The same key behind a prefix.
+    #[must_use]
+    pub fn behind(&self, prefix: &[u8]) -> Self {
+        Self::of(prefix, self.as_bytes())
+    }
+
+    fn of(head: &[u8], key: &[u8]) -> Self {
+        let len = head.len() + key.len();
         let mut short = [0; SHORT];
         if let (Ok(short_len), Some((start, rest))) = (u8::try_from(len), short.split_at_mut_checked(head.len()))
             && let Some(place) = rest.get_mut(..key.len())

@@ -8,16 +8,21 @@ use std::sync::atomic::{AtomicBool, AtomicI32, AtomicPtr, AtomicU32, Ordering};
 use std::time::{SystemTime, UNIX_EPOCH};
 
 mod bell;
+mod calm;
 mod process;
+mod span;
 
 pub use self::bell::Bell;
+pub use self::calm::Inside;
 pub use self::process::PerProcess;
+pub use self::span::share;
 
 static GENERATION: AtomicU32 = AtomicU32::new(0);
 static WATCHED: AtomicBool = AtomicBool::new(false);
 
 extern "C" fn in_child() {
     GENERATION.fetch_add(1, Ordering::Relaxed);
+    calm::in_child();
     close_inherited();
 }
 
@@ -25,8 +30,8 @@ extern "C" fn in_child() {
 pub fn watch_forks() {
     // not a Once: a child that was forked inside of it would wait for ever
     if !WATCHED.swap(true, Ordering::AcqRel) {
-        // SAFETY: the handler does only what a signal handler may do; `-z nodelete` keeps it mapped.
-        unsafe { libc::pthread_atfork(None, None, Some(in_child)) };
+        // SAFETY: the handlers do only what a signal handler may do; `-z nodelete` keeps them mapped.
+        unsafe { libc::pthread_atfork(Some(calm::before_fork), Some(calm::after_fork), Some(in_child)) };
     }
 }
 

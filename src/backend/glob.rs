@@ -1,5 +1,5 @@
 //! Redis's glob patterns over bytes: `*`, `?`, `[abc]`, `[^abc]`, `[a-z]`, and `\` before a byte that stands for itself.
-#![cfg_attr(not(feature = "memory"), allow(dead_code))]
+#![cfg_attr(not(any(feature = "memory", feature = "sqlite-system", feature = "diskcache")), allow(dead_code))]
 
 /// Whether `text` matches `pattern` as a whole. Takes at most `pattern × text` steps, whatever the pattern.
 pub fn matches(pattern: &[u8], text: &[u8]) -> bool {

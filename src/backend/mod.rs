@@ -13,7 +13,7 @@ use crate::key::MadeKey;
 pub use crate::stored::{Stored, StoredRef};
 use crate::timeout::{Budget, Ttl};
 
-#[cfg(any(feature = "sqlite", feature = "postgres", feature = "mysql"))]
+#[cfg(any(feature = "sqlite-system", feature = "postgres", feature = "mysql"))]
 pub mod database;
 #[cfg(feature = "diskcache")]
 pub mod diskcache;

@@ -1,7 +1,7 @@
 //! An operation as a value, its answer, and the one way from the first to the second on the caller's thread.
 
 use super::{Backend, Counted, Entry, Page, Stored, StoredRef, Touched, When, Written};
-use crate::error::{Error, Result};
+use crate::error::{Error, Kind, Result};
 use crate::key::MadeKey;
 use crate::timeout::{Budget, Ttl};
 
@@ -49,7 +49,40 @@ pub enum Request<'a> {
     Ping,
 }
 
-impl Request<'_> {
+impl<'a> Request<'a> {
+    /// Its key, if it is about one.
+    pub fn key(&self) -> Option<&'a MadeKey> {
+        match *self {
+            Self::Get(key)
+            | Self::Set { key, .. }
+            | Self::Touch(key, _)
+            | Self::Persist(key)
+            | Self::Ttl(key)
+            | Self::Delete(key)
+            | Self::Has(key)
+            | Self::Incr(key, _) => Some(key),
+            _ => None,
+        }
+    }
+
+    /// The same about another key, where it is about one.
+    pub fn on<'b>(&self, key: &'b MadeKey) -> Request<'b>
+    where
+        'a: 'b,
+    {
+        match *self {
+            Self::Get(_) => Request::Get(key),
+            Self::Set { value, ttl, when, .. } => Request::Set { key, value, ttl, when },
+            Self::Touch(_, ttl) => Request::Touch(key, ttl),
+            Self::Persist(_) => Request::Persist(key),
+            Self::Ttl(_) => Request::Ttl(key),
+            Self::Delete(_) => Request::Delete(key),
+            Self::Has(_) => Request::Has(key),
+            Self::Incr(_, delta) => Request::Incr(key, delta),
+            other => other,
+        }
+    }
+
     /// The bytes of the values that it carries.
     pub fn value_bytes(&self) -> usize {
         match self {
@@ -86,6 +119,54 @@ pub enum Reply {
     /// To `Clear` and `Ping`.
     Done,
 }
+
+/// An answer to another request.
+pub(crate) fn unexpected() -> Error {
+    Error::new(Kind::Panic, "the backend answered something that does not belong to the request")
+}
+
+/// The synchronous operations of a [`Backend`] that has them all behind one method of its own,
+/// `fn call(&self, &Request, Budget) -> Result<Reply>`.
+macro_rules! by_call {
+    () => {
+        $crate::backend::request::by_call! {
+            fn get(key: &MadeKey) -> Option<Stored> { Request::Get(key) => Reply::Value }
+            fn set(key: &MadeKey, value: StoredRef<'_>, ttl: Ttl, when: When) -> Written {
+                Request::Set { key, value, ttl, when } => Reply::Written
+            }
+            fn touch(key: &MadeKey, ttl: Ttl) -> Touched { Request::Touch(key, ttl) => Reply::Touched }
+            fn persist(key: &MadeKey) -> Touched { Request::Persist(key) => Reply::Touched }
+            fn ttl(key: &MadeKey) -> Option<Ttl> { Request::Ttl(key) => Reply::Left }
+            fn delete(key: &MadeKey) -> bool { Request::Delete(key) => Reply::Found }
+            fn has(key: &MadeKey) -> bool { Request::Has(key) => Reply::Found }
+            fn incr(key: &MadeKey, delta: i64) -> Counted { Request::Incr(key, delta) => Reply::Counted }
+            fn get_many(keys: &[MadeKey]) -> Vec<Option<Stored>> { Request::GetMany(keys) => Reply::Values }
+            fn set_many(entries: &[Entry], ttl: Ttl) -> Vec<Option<Error>> {
+                Request::SetMany(entries, ttl) => Reply::Failures
+            }
+            fn delete_many(keys: &[MadeKey]) -> u64 { Request::DeleteMany(keys) => Reply::Removed }
+            fn scan(pattern: &[u8], at: u64) -> Page { Request::Scan(pattern, at) => Reply::Page }
+            fn purge_expired() -> u64 { Request::PurgeExpired => Reply::Removed }
+        }
+
+        fn clear(&self, prefix: Option<&[u8]>, budget: Budget) -> Result<()> {
+            self.call(&Request::Clear(prefix), budget).map(drop)
+        }
+
+        fn ping(&self, budget: Budget) -> Result<()> {
+            self.call(&Request::Ping, budget).map(drop)
+        }
+    };
+    ($(fn $name:ident($($argument:ident: $type:ty),*) -> $answer:ty { $request:expr => $reply:path })*) => {$(
+        fn $name(&self, $($argument: $type,)* budget: Budget) -> Result<$answer> {
+            match self.call(&$request, budget)? {
+                $reply(answer) => Ok(answer),
+                _ => Err($crate::backend::request::unexpected()),
+            }
+        }
+    )*};
+}
+pub(crate) use by_call;
 
 /// Carries a request out on this thread.
 pub fn perform<B: Backend + ?Sized>(backend: &B, request: &Request<'_>, budget: Budget) -> Result<Reply> {

@@ -245,7 +245,8 @@ pub unsafe extern "C" fn larder_value_json(
 }
 
 /// The serialised bytes of a value as the backend has them (from a file: without its header and compression). Setting
-/// them again as LARDER_STORED on a store with the same serializer stores the same value.
+/// them again as LARDER_STORED on a store with the same serializer stores the same value. Not so with memcached, unless
+/// they are a pickle: texts, bytes and ints are kept there as they are, and flags beside them, which this does not show.
 ///
 /// @param value borrowed
 /// @param bytes receives a pointer that lives as long as the value

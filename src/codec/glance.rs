@@ -2,19 +2,22 @@
 
 use super::pickle::opcode as op;
 use super::pickle::read::small;
-use super::{Codec, Glance, raw};
-use crate::value::keys;
+use super::{Glance, raw};
+use crate::value::{Limits, keys};
 
-/// What [`Codec::glance`] does.
-pub(super) fn glance<'a>(codec: &Codec, stored: &'a [u8]) -> Option<Glance<'a>> {
-    let [first, protocol, rest @ ..] = stored else { return if codec.raw_integers { raw_int(stored) } else { None } };
-    if stored.len() > codec.limits.bytes || codec.limits.nodes < 2 {
-        return None;
+/// A scalar in bare digits, or in a pickle.
+pub(super) fn pickled_or_digits<'a>(stored: &'a [u8], limits: &Limits) -> Option<Glance<'a>> {
+    match stored {
+        [op::PROTO, _, ..] => pickled(stored, limits),
+        _ if stored.len() > limits.bytes => None,
+        _ => digits(stored),
     }
-    if *first != op::PROTO {
-        return if codec.raw_integers { raw_int(stored) } else { None };
-    }
-    if *protocol > 5 {
+}
+
+/// A scalar in a pickle.
+pub(super) fn pickled<'a>(stored: &'a [u8], limits: &Limits) -> Option<Glance<'a>> {
+    let [op::PROTO, 0..=5, rest @ ..] = stored else { return None };
+    if stored.len() > limits.bytes || limits.nodes < 2 {
         return None;
     }
     let rest = match rest {
@@ -30,7 +33,8 @@ pub(super) fn glance<'a>(codec: &Codec, stored: &'a [u8]) -> Option<Glance<'a>> 
     matches!(rest, [op::STOP, ..] | [op::MEMOIZE, op::STOP, ..] | [op::BINPUT, _, op::STOP, ..]).then_some(value)
 }
 
-fn raw_int(stored: &[u8]) -> Option<Glance<'_>> {
+/// An int of at most 64 bits in bare digits.
+pub(super) fn digits(stored: &[u8]) -> Option<Glance<'_>> {
     match raw::int(stored)? {
         raw::Int::Small(value) => Some(Glance::Int(value)),
         raw::Int::Big(_) => None,

@@ -327,7 +327,7 @@ fn connections(setting: &Setting<'_>, report: &Report) -> Result<Option<usize>> 
 }
 
 /// A time in seconds. `null` is Python's "for ever".
-fn wait(setting: &Setting<'_>, report: &mut Report) -> Result<Option<Duration>> {
+pub(super) fn wait(setting: &Setting<'_>, report: &mut Report) -> Result<Option<Duration>> {
     if setting.value.is_null() {
         report.warn(
             &setting.place,

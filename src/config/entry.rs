@@ -256,7 +256,7 @@ fn culling(entry: &Entry<'_>, named: Named, report: &mut Report) -> Culling {
         let at_top = entry.top(upper);
         if let Some(setting) = &at_top {
             let django_looks = entry.top(lower).is_some() || entry.option(upper).is_some();
-            let why = if !matches!(named, Named::Memory | Named::File | Named::Later(_)) {
+            let why = if !matches!(named, Named::Memory | Named::File | Named::Database | Named::Later(_)) {
                 "has no effect with this backend".to_owned()
             } else if django_looks {
                 format!("is ignored: {lower} or OPTIONS.{upper} is there too")
@@ -306,6 +306,7 @@ fn warn_of_unknown_names(entry: &Entry<'_>, named: Named, report: &mut Report) {
     for name in entry.map.keys() {
         let known = TOP.contains(&name.as_str())
             || (named == Named::DjangoRedis && name == "REVERSE_KEY_FUNCTION")
+            || (named == Named::DiskCache && diskcache::TOP.contains(&name.as_str()))
             || matches!(named, Named::Later(_));
         if !known {
             report.warn(
@@ -314,7 +315,7 @@ fn warn_of_unknown_names(entry: &Entry<'_>, named: Named, report: &mut Report) {
             );
         }
     }
-    if matches!(named, Named::Memory | Named::File | Named::Dummy) {
+    if matches!(named, Named::Memory | Named::File | Named::Dummy | Named::Database) {
         for (name, setting) in entry.options() {
             if !matches!(name, "MAX_ENTRIES" | "CULL_FREQUENCY") {
                 let hint = did_you_mean(name, &["MAX_ENTRIES", "CULL_FREQUENCY"]); // P-10
@@ -375,7 +376,7 @@ fn in_this_build(family: Family, place: &Place) -> Family {
         Family::File { .. } => (cfg!(feature = "file"), "file"),
         Family::Redis(_) => (cfg!(feature = "redis"), "redis"),
         Family::Memcached(_) => (cfg!(feature = "memcached"), "memcached"),
-        Family::Database(_) => (cfg!(feature = "sqlite"), "sqlite"),
+        Family::Database(database) => database.engine.feature(),
         Family::DiskCache(_) => (cfg!(feature = "diskcache"), "diskcache"),
         Family::Dummy | Family::NotBuiltIn { .. } => return family,
     };

@@ -42,12 +42,12 @@
 //!
 //! | name | default | meaning |
 //! |---|---|---|
-//! | `TIMEOUT_MS` | SOCKET_TIMEOUT or `socket_timeout` where given, else 5000 | the whole time that a call may take, in milliseconds |
+//! | `TIMEOUT_MS` | SOCKET_TIMEOUT, `socket_timeout`, `timeout` or `receive_timeout` where given, else 5000 | the whole time that a call may take, in milliseconds |
 //! | `MAX_VALUE_BYTES` | 512 MiB | the largest stored or shown value |
 //! | `MAX_VALUE_NODES` | 16,777,216 | the most parts of one value |
 //! | `MAX_VALUE_DEPTH` | 1000 | the deepest nesting of one value |
-//! | `MAX_CONNECTIONS` | `max_connections` where given, else 100 | blocking connections at the same time, to each Redis server |
-//! | `BREAKER` | `{"FAILURES": 5, "PAUSE_MS": 500}` | after so many failures in a row calls to a Redis server fail at once for so long; `false`: never |
+//! | `MAX_CONNECTIONS` | `max_connections` or `max_pool_size` where given, else 100 | blocking connections at the same time, to each server |
+//! | `BREAKER` | `{"FAILURES": 5, "PAUSE_MS": 500}` | after so many failures in a row calls to a server fail at once for so long; `false`: never |
 //!
 //! All but the last are whole numbers greater than 0, and so are the two in it; other names are errors.
 //!
@@ -60,7 +60,9 @@
 //! | `django.core.cache.backends.dummy.DummyCache` | ignored | none |
 //! | `django.core.cache.backends.redis.RedisCache` | a URL, or several: a list, or a text split at `;` and `,` | redis-py's names, below; `serializer`, `pool_class`, `parser_class` with their defaults |
 //! | `django_redis.cache.RedisCache` | a URL, or several: a list, or a text split at `,` | django-redis's names, below |
-//! | `….memcached.PyMemcacheCache`, `….memcached.PyLibMCCache`, `….db.DatabaseCache`, `django_valkey.cache.ValkeyCache`, `diskcache.DjangoCache` | | not in this version |
+//! | `django.core.cache.backends.memcached.PyMemcacheCache` | a server, or several: a list, or a text split at `;` and `,`; below | pymemcache's names, below |
+//! | `django.core.cache.backends.memcached.PyLibMCCache` | likewise | pylibmc's names, below |
+//! | `….db.DatabaseCache`, `django_valkey.cache.ValkeyCache`, `diskcache.DjangoCache` | | not in this version |
 //!
 //! Sentinel, other clients than DefaultClient, other serializers than pickle, compressors, and PICKLE_VERSION 0 and 1 are
 //! not in this version either.
@@ -119,6 +121,57 @@
 //! `REPLICA_READ_ONLY` (there is no failover of writes), `PARSER_CLASS`, `REDIS_CLIENT_KWARGS`, `SENTINELS`,
 //! `SENTINEL_KWARGS` and `CLOSE_CONNECTION` are accepted and change nothing. Other names are ignored, as in django-redis,
 //! with a warning.
+//!
+//! # Memcached's servers
+//!
+//! `host`, `host:port` (11211 where it is not given), `[address]:port` for IPv6, `unix:/path` or `/path`. PyLibMCCache also
+//! takes `host:port:weight`, and not sockets beside hosts; `udp:host` is not in this version. Blanks are not taken off: with
+//! `a:1, b:2` the second host is ` b`, as in Django, and a warning says so. Where each key lives is decided as the Python
+//! client decides it, so the servers must be written as they are there: the same names, and for PyLibMCCache in the same
+//! order.
+//!
+//! # pymemcache's names
+//!
+//! | name | default | meaning |
+//! |---|---|---|
+//! | `timeout`, `connect_timeout` | none | seconds; the time that a call may take, where `LARDER.TIMEOUT_MS` is not given, and what connecting may take of it |
+//! | `key_prefix` | `""` | stands before every key, in front of KEY_PREFIX; visible ASCII. In Python it must be bytes |
+//! | `allow_unicode_keys` | true | false: keys with other than ASCII characters are refused |
+//! | `ignore_exc` | false | a server that is away or answers errors counts as an empty cache |
+//! | `retry_attempts`, `retry_timeout`, `dead_timeout` | 2, 1, 60 | when the other servers take over the keys of one that cannot be reached: after so many more failures, at least so many seconds apart, for so many seconds |
+//! | `use_pooling`, `max_pool_size` | false, none | blocking connections at the same time, to each server |
+//! | `serde` | `pymemcache.serde.pickle_serde` | or `pymemcache.serde.compressed_serde`, which deflates values of more than 400 bytes. In Python it is the object, here its path |
+//! | `socket_keepalive` | larder's own: 60, 10, 3 | an object with `idle` (1), `intvl` (1) and `cnt` (5), for a KeepaliveOpts; `null` is larder's own |
+//!
+//! These are accepted and change nothing here: `no_delay` (it is always on), `pool_idle_timeout`; `hasher` and `encoding` with
+//! their defaults; `default_noreply`, since larder always waits for answers. `serializer`, `deserializer`, `socket_module`,
+//! `lock_generator` and `tls_context` are Python objects, and `null` here. Other names are errors, as in Python.
+//!
+//! # pylibmc's names
+//!
+//! `behaviors`, below; `binary` true, `username` and `password` (SASL needs the binary protocol) are not in this version:
+//! where they are set the alias cannot be opened, or reading fails as in Python. Other names are errors, as in Python.
+//!
+//! | behavior | default | meaning |
+//! |---|---|---|
+//! | `hash` | `default` | the hash of keys: `default` (Jenkins's one-at-a-time), `md5`, `crc`, `fnv1_32`, `fnv1a_32`, `fnv1_64`, `fnv1a_64`; others are not in this version |
+//! | `ketama` | 0 | 1: a ring of servers instead of hash modulo number |
+//! | `ketama_weighted` | none | 1: a ring whose points are MD5s, by weight; 0 is `ketama`, as in libmemcached |
+//! | `distribution` | `modula` | or `consistent`, `consistent ketama`, `consistent weighted`, `consistent ketama spy`; others are not in this version |
+//! | `connect_timeout` | none | milliseconds that connecting may take |
+//! | `receive_timeout`, `_poll_timeout` | none | micro- and milliseconds; the first that is given is the time that a call may take, where `LARDER.TIMEOUT_MS` is not given |
+//! | `auto_eject`, `remove_failed`, `failure_limit` | 0, none, 5 | with a ring: 1, or how many failures it takes, until the next servers on the ring take over the keys of one that cannot be reached. Without one its keys fail, as in libmemcached |
+//! | `dead_timeout`, `retry_timeout` | 0, 2 | the first that is not 0: for how many seconds they do |
+//! | `tcp_keepalive` | larder's own | 0: none |
+//! | `namespace` | none | stands before every key, in front of KEY_PREFIX; visible ASCII. In Python it must be bytes |
+//! | `_hash_with_prefix_key` | 0 | 1: the choice of the server sees the namespace too |
+//! | `_sort_hosts` | 0 | 1: the servers are sorted by name and port first |
+//! | `pickle_protocol` | -1 | the pickle protocol to write: 2 to 5; negative is 5 |
+//!
+//! These are accepted and change nothing here: `ketama_hash`, `tcp_nodelay` (it is always on), `no_block`, `cas`, `verify_keys`,
+//! `send_timeout`, `num_replicas` (the text protocol has none), `buffer_requests` and `_noreply` (larder always waits for
+//! answers), and the other names with an underscore. Values are whole numbers or truth values, as in Python. Unknown names are
+//! errors.
 
 mod alias;
 mod class;
@@ -130,9 +183,11 @@ mod django_redis;
 mod document;
 mod entry;
 mod memcached;
+mod memcached_servers;
 mod names;
 mod own;
 mod place;
+mod pylibmc;
 mod python;
 mod resting;
 mod servers;
@@ -143,10 +198,10 @@ pub use alias::{
     Address, Alias, BreakerRule, CertificateCheck, Config, Culling, Family, Flavor, Keepalive, Named, Redis, Resting,
     Server, Settings, Tls,
 };
-pub use database::Database;
-pub use diskcache::DiskCache;
+pub use database::{Database, Engine, Login, MySql, Postgres, Reach, Sqlite, SqliteFile, SslMode, Times};
+pub use diskcache::{DiskCache, MOST_SHARDS, Scalar};
 pub use document::LONGEST_DOCUMENT;
-pub use memcached::{Client, Memcached};
+pub use memcached::{Choice, Client, Failover, Hash, Memcached, MemcachedServer, Ring};
 pub use names::nearest;
 
 use crate::error::Result;

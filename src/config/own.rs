@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::alias::BreakerRule;
+use super::alias::{BreakerRule, Named};
 use super::entry::Entry;
 use super::names::nearest;
 use super::place::{Report, Setting};
@@ -13,8 +13,8 @@ use crate::value::Limits;
 /// Calls never take longer.
 const LONGEST_CALL: Duration = Duration::from_hours(365 * 24);
 
-const KNOWN: [&str; 6] =
-    ["TIMEOUT_MS", "MAX_VALUE_BYTES", "MAX_VALUE_NODES", "MAX_VALUE_DEPTH", "MAX_CONNECTIONS", "BREAKER"];
+const KNOWN: [&str; 7] =
+    ["TIMEOUT_MS", "MAX_VALUE_BYTES", "MAX_VALUE_NODES", "MAX_VALUE_DEPTH", "MAX_CONNECTIONS", "BREAKER", "DATABASE"];
 
 /// What `BREAKER` has in it.
 const BREAKER: [&str; 2] = ["FAILURES", "PAUSE_MS"];
@@ -29,6 +29,8 @@ pub(super) struct Own {
     pub limits: Limits,
     /// BREAKER.
     pub breaker: Option<BreakerRule>,
+    /// DATABASE: which of DATABASES (DB-2).
+    pub database: Option<Named<String>>,
 }
 
 impl Own {
@@ -39,6 +41,7 @@ impl Own {
             max_connections: None,
             limits: Limits::default(),
             breaker: Some(BreakerRule::default()),
+            database: None,
         };
         let Some(object) = entry.top("LARDER") else { return Ok(own) };
         for (name, value) in object.object(report)? {
@@ -53,6 +56,10 @@ impl Own {
                 "MAX_VALUE_DEPTH" => own.limits.depth = size(&setting, report)?,
                 "MAX_CONNECTIONS" => own.max_connections = Some(size(&setting, report)?),
                 "BREAKER" => own.breaker = breaker(&setting, report)?,
+                "DATABASE" => {
+                    let value = setting.text(report)?.to_owned();
+                    own.database = Some(Named { place: setting.place.to_string().into(), value });
+                }
                 _ => {
                     let hint = hint(name, &KNOWN);
                     return Err(setting.place.error(format_args!("larder has no such setting{hint}")));

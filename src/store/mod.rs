@@ -18,7 +18,7 @@ pub use self::value::{Facts, Shown, Value};
 use crate::backend::{
     Backend, Capability, Habits, Health, Page, Spawner, Stored, StoredRef, Touched, When, Written, dummy,
 };
-use crate::codec::{Codec, Glance, Input};
+use crate::codec::{Codec, Form, Glance, Input};
 use crate::config::{Alias, Family};
 use crate::error::{Error, Kind, Result};
 use crate::key::{KeyFunction, MadeKey, key_warnings};
@@ -76,11 +76,15 @@ impl Store {
     /// Opens an alias; never connects.
     pub fn open(alias: Alias, around: Surroundings) -> Result<Self> {
         let backend = open_backend(&alias, &around).map_err(|error| error.during("open").on_alias(&alias.name))?;
-        let (raw_integers, ignores_failures) = match &alias.family {
-            Family::Redis(redis) => (true, redis.ignore_exceptions),
-            _ => (false, false),
+        let (form, ignores_failures) = match &alias.family {
+            Family::Redis(redis) => (Form::RedisIntegers, redis.ignore_exceptions),
+            #[cfg(feature = "memcached")]
+            Family::Memcached(memcached) => (memcached_form(memcached), memcached.ignore_exceptions),
+            #[cfg(feature = "diskcache")]
+            Family::DiskCache(_) => (Form::DiskCache, false),
+            _ => (Form::Pickle, false),
         };
-        let codec = Codec { protocol: alias.protocol, raw_integers, limits: alias.settings.limits };
+        let codec = Codec { protocol: alias.protocol, form, limits: alias.settings.limits };
         let head = alias.keys.head(None);
         let facts = Arc::new(Facts { codec, alias: alias.name.clone() });
         Ok(Self {
@@ -341,6 +345,15 @@ impl Store {
     }
 }
 
+/// What an alias's Python client writes (M-7).
+#[cfg(feature = "memcached")]
+fn memcached_form(memcached: &crate::config::Memcached) -> Form {
+    match memcached.client {
+        crate::config::Client::PyMemcache => Form::PyMemcache { compressed: memcached.compressed },
+        crate::config::Client::PyLibMc => Form::PyLibMc,
+    }
+}
+
 #[cfg_attr(not(any(feature = "memory", feature = "file", feature = "redis")), allow(unused_variables))]
 fn open_backend(alias: &Alias, around: &Surroundings) -> Result<Arc<dyn Backend>> {
     Ok(match &alias.family {
@@ -360,10 +373,15 @@ fn open_backend(alias: &Alias, around: &Surroundings) -> Result<Arc<dyn Backend>
         Family::Memcached(memcached) => {
             crate::backend::memcached::open(memcached.clone(), &around.spawner, &around.log)?
         }
-        #[cfg(any(feature = "sqlite", feature = "postgres", feature = "mysql"))]
-        Family::Database(database) => crate::backend::database::open(database.clone(), &around.spawner, &around.log)?,
+        #[cfg(any(feature = "sqlite-system", feature = "postgres", feature = "mysql"))]
+        Family::Database(database) => {
+            let bounds = crate::backend::database::Bounds { culling: alias.culling, limits: alias.settings.limits };
+            crate::backend::database::open(database.clone(), bounds, &around.spawner, &around.log)?
+        }
         #[cfg(feature = "diskcache")]
-        Family::DiskCache(disk) => crate::backend::diskcache::open(disk.clone(), &around.spawner, &around.log)?,
+        Family::DiskCache(disk) => {
+            crate::backend::diskcache::open(disk.clone(), alias.settings.limits, &around.spawner)?
+        }
         Family::NotBuiltIn { reason } => return Err(Error::new(Kind::Config, reason.clone())),
         #[allow(unreachable_patterns)]
         _ => return Err(Error::new(Kind::Config, "this backend is not built in: larder was compiled without it")),

@@ -42,6 +42,17 @@ pub(super) struct Breaker {
     refused: AtomicU64,
     /// The last failure, for messages.
     why: Mutex<Option<Error>>,
+    /// Hears the same, for who decides about using the server at all.
+    watch: Option<Arc<dyn Watch>>,
+}
+
+/// Hears how a server does. Called on the way of every operation: must be quick.
+pub(crate) trait Watch: Send + Sync {
+    /// It could not be reached, or did not answer.
+    fn failed(&self);
+
+    /// It answered.
+    fn worked(&self);
 }
 
 /// What the outcome of a call says about the server.
@@ -65,7 +76,13 @@ impl Breaker {
             opened: AtomicU64::new(0),
             refused: AtomicU64::new(0),
             why: Mutex::default(),
+            watch: None,
         }
+    }
+
+    /// The same, with somebody who hears of it.
+    pub(super) fn watched(self, watch: Option<Arc<dyn Watch>>) -> Self {
+        Self { watch, ..self }
     }
 
     /// Whether a call with this deadline may go to the server now. Should it be the probe and never be heard of again,
@@ -76,6 +93,9 @@ impl Breaker {
 
     /// The server answered.
     pub(super) fn worked(&self) {
+        if let Some(watch) = &self.watch {
+            watch.worked();
+        }
         if self.state.load(Ordering::Relaxed) == 0 {
             return;
         }
@@ -88,10 +108,16 @@ impl Breaker {
 
     /// A call that was admitted failed with `error`; counts only what says that the server is not well.
     pub(super) fn failed(&self, error: &Error, deadline: &Deadline) {
-        let Some(rule) = &self.rule else { return };
         match verdict(error, deadline) {
             Verdict::Well => self.worked(),
-            Verdict::Ill => self.count(rule, error),
+            Verdict::Ill => {
+                if let Some(watch) = &self.watch {
+                    watch.failed();
+                }
+                if let Some(rule) = &self.rule {
+                    self.count(rule, error);
+                }
+            }
             Verdict::Nothing => self.abstained(),
         }
     }

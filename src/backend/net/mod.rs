@@ -34,6 +34,7 @@ mod waiter;
 mod waiting;
 mod wire;
 
+pub(crate) use breaker::Watch;
 pub(crate) use fault::unexpected;
 pub(crate) use input::{Found, Input, garbage};
 pub(crate) use pool::Pool;

@@ -3,13 +3,14 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use super::breaker::Watch;
 use super::pool::Pool;
 use crate::backend::{Backend, Reply, Request};
 use crate::config::{Address, BreakerRule, Resting};
 use crate::error::{Error, Result};
 
 /// A server and how it is reached.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub(crate) struct Endpoint {
     /// Where it listens.
     pub(crate) address: Address,
@@ -27,6 +28,8 @@ pub(crate) struct Endpoint {
     pub(crate) resting: Resting,
     /// When calls are to fail at once; `None`: never.
     pub(crate) breaker: Option<BreakerRule>,
+    /// Hears how the server does.
+    pub(crate) watch: Option<Arc<dyn Watch>>,
 }
 
 /// What a server speaks, with the settings that this needs.

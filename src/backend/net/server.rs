@@ -9,13 +9,14 @@ use bytes::Bytes;
 use super::breaker::Breaker;
 use super::connect::Resolver;
 use super::counts::Counts;
-use super::fault::{late, placed, unexpected};
+use super::fault::{late, placed};
 use super::lanes::Front;
 use super::pipe::Tools;
 use super::pool::Pool;
 use super::protocol::{Endpoint, Nature, Protocol, Way};
 use super::{request, waiter};
 use crate::backend::fence::{Scope, number};
+use crate::backend::request::by_call;
 use crate::backend::{
     Backend, Capability, Counted, Entry, Habits, Health, Job, Keys, Order, Page, Reply, Request, Spawner, Stored,
     StoredRef, Ticket, Touched, When, Written, perform,
@@ -56,7 +57,7 @@ impl<P: Protocol> Server<P> {
         let shown = endpoint.shown.clone();
         let tools = Tools {
             resolver: Arc::new(Resolver::default()),
-            breaker: Arc::new(Breaker::new(endpoint.breaker, shown.clone(), log.clone())),
+            breaker: Arc::new(Breaker::new(endpoint.breaker, shown.clone(), log.clone()).watched(endpoint.watch.clone())),
             counts: Arc::new(Counts::default()),
             endpoint: Arc::new(endpoint),
             protocol: protocol.clone(),
@@ -161,77 +162,7 @@ impl<P: Protocol> Backend for Server<P> {
         self.calls.habits()
     }
 
-    fn get(&self, key: &MadeKey, budget: Budget) -> Result<Option<Stored>> {
-        let Reply::Value(answer) = self.call(&Request::Get(key), budget)? else { return Err(unexpected()) };
-        Ok(answer)
-    }
-
-    fn set(&self, key: &MadeKey, value: StoredRef<'_>, ttl: Ttl, when: When, budget: Budget) -> Result<Written> {
-        let Reply::Written(answer) = self.call(&Request::Set { key, value, ttl, when }, budget)? else {
-            return Err(unexpected());
-        };
-        Ok(answer)
-    }
-
-    fn touch(&self, key: &MadeKey, ttl: Ttl, budget: Budget) -> Result<Touched> {
-        let Reply::Touched(answer) = self.call(&Request::Touch(key, ttl), budget)? else { return Err(unexpected()) };
-        Ok(answer)
-    }
-
-    fn delete(&self, key: &MadeKey, budget: Budget) -> Result<bool> {
-        let Reply::Found(answer) = self.call(&Request::Delete(key), budget)? else { return Err(unexpected()) };
-        Ok(answer)
-    }
-
-    fn has(&self, key: &MadeKey, budget: Budget) -> Result<bool> {
-        let Reply::Found(answer) = self.call(&Request::Has(key), budget)? else { return Err(unexpected()) };
-        Ok(answer)
-    }
-
-    fn get_many(&self, keys: &[MadeKey], budget: Budget) -> Result<Vec<Option<Stored>>> {
-        let Reply::Values(answer) = self.call(&Request::GetMany(keys), budget)? else { return Err(unexpected()) };
-        Ok(answer)
-    }
-
-    fn set_many(&self, entries: &[Entry], ttl: Ttl, budget: Budget) -> Result<Vec<Option<Error>>> {
-        let Reply::Failures(answer) = self.call(&Request::SetMany(entries, ttl), budget)? else {
-            return Err(unexpected());
-        };
-        Ok(answer)
-    }
-
-    fn delete_many(&self, keys: &[MadeKey], budget: Budget) -> Result<u64> {
-        let Reply::Removed(answer) = self.call(&Request::DeleteMany(keys), budget)? else { return Err(unexpected()) };
-        Ok(answer)
-    }
-
-    fn ttl(&self, key: &MadeKey, budget: Budget) -> Result<Option<Ttl>> {
-        let Reply::Left(answer) = self.call(&Request::Ttl(key), budget)? else { return Err(unexpected()) };
-        Ok(answer)
-    }
-
-    fn persist(&self, key: &MadeKey, budget: Budget) -> Result<Touched> {
-        let Reply::Touched(answer) = self.call(&Request::Persist(key), budget)? else { return Err(unexpected()) };
-        Ok(answer)
-    }
-
-    fn incr(&self, key: &MadeKey, delta: i64, budget: Budget) -> Result<Counted> {
-        let Reply::Counted(answer) = self.call(&Request::Incr(key, delta), budget)? else { return Err(unexpected()) };
-        Ok(answer)
-    }
-
-    fn scan(&self, pattern: &[u8], at: u64, budget: Budget) -> Result<Page> {
-        let Reply::Page(answer) = self.call(&Request::Scan(pattern, at), budget)? else { return Err(unexpected()) };
-        Ok(answer)
-    }
-
-    fn clear(&self, prefix: Option<&[u8]>, budget: Budget) -> Result<()> {
-        self.call(&Request::Clear(prefix), budget).map(drop)
-    }
-
-    fn ping(&self, budget: Budget) -> Result<()> {
-        self.call(&Request::Ping, budget).map(drop)
-    }
+    by_call!();
 
     fn health(&self) -> Vec<Health> {
         vec![Health {

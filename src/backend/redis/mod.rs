@@ -84,6 +84,7 @@ fn on_one(config: config::Redis, spawner: Arc<dyn Spawner>, log: Arc<dyn Log>) -
         connections_setting: "max_connections",
         resting: config.resting,
         breaker: config.breaker,
+        watch: None,
     };
     let protocol = Resp { flavor: config.flavor, server: Arc::new(config.server) };
     Redis::open(endpoint, protocol, spawner, log)

@@ -1,0 +1,117 @@
+//! What stands in the column `value`: Base64 of the serialised value (DB-4).
+
+use base64::alphabet::STANDARD;
+use base64::engine::general_purpose::{GeneralPurpose, GeneralPurposeConfig};
+use base64::engine::{DecodePaddingMode, Engine as _};
+
+use crate::error::{Error, Kind, Result};
+use crate::key::MadeKey;
+
+/// As Python decodes: bits that are left over count for nothing.
+const BASE64: GeneralPurpose = GeneralPurpose::new(
+    &STANDARD,
+    GeneralPurposeConfig::new()
+        .with_decode_allow_trailing_bits(true)
+        .with_decode_padding_mode(DecodePaddingMode::RequireCanonical),
+);
+
+/// The text for the column.
+pub fn encode(value: &[u8]) -> Result<String> {
+    let size = base64::encoded_len(value.len(), true).ok_or_else(|| too_big(value.len(), usize::MAX))?;
+    let mut text = String::new();
+    text.try_reserve_exact(size).map_err(|_| no_memory(size))?;
+    BASE64.encode_string(value, &mut text);
+    Ok(text)
+}
+
+/// The serialised value of at most `limit` bytes. As in Python, what is no letter of Base64 counts for nothing (line
+/// breaks, for example), and so does what follows the padding.
+pub fn decode(text: &[u8], limit: usize) -> Result<Vec<u8>> {
+    match decode_plain(text, limit) {
+        Err(error) if error.kind() == Kind::Undecodable => decode_plain(&letters_of(text)?, limit),
+        result => result,
+    }
+}
+
+fn decode_plain(text: &[u8], limit: usize) -> Result<Vec<u8>> {
+    let most = text.len() / 4 * 3 + 3;
+    if most > limit.saturating_add(5) {
+        return Err(too_big(most.saturating_sub(5), limit));
+    }
+    let mut value = Vec::new();
+    value.try_reserve_exact(most).map_err(|_| no_memory(most))?;
+    value.resize(most, 0);
+    let size = BASE64.decode_slice(text, &mut value).map_err(|_| undecodable("is not Base64"))?;
+    value.truncate(size);
+    if size > limit {
+        return Err(too_big(size, limit));
+    }
+    Ok(value)
+}
+
+/// The letters of Base64 up to the end of the padding.
+fn letters_of(text: &[u8]) -> Result<Vec<u8>> {
+    let mut letters = Vec::new();
+    letters.try_reserve_exact(text.len()).map_err(|_| no_memory(text.len()))?;
+    for byte in text {
+        let is_padding = *byte == b'=' && letters.len() % 4 >= 2;
+        if byte.is_ascii_alphanumeric() || matches!(byte, b'+' | b'/') || is_padding {
+            letters.push(*byte);
+            if is_padding && letters.len() % 4 == 0 {
+                break;
+            }
+        }
+    }
+    Ok(letters)
+}
+
+/// Whether a row is this key's, and not that of a neighbour which the database takes for the same (pitfall 24).
+pub fn is_same(stored: &[u8], key: &MadeKey) -> bool {
+    stored == key.as_bytes()
+}
+
+/// A row that cannot be read.
+pub fn undecodable(what: &str) -> Error {
+    Error::new(Kind::Undecodable, format!("what the table holds for this key {what}"))
+}
+
+fn too_big(size: usize, limit: usize) -> Error {
+    Error::new(Kind::TooBig, format!("the stored value has {size} bytes or more; MAX_VALUE_BYTES is {limit}"))
+}
+
+fn no_memory(size: usize) -> Error {
+    Error::new(Kind::Memory, format!("no memory for a value of {size} bytes"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn texts_are_python_s() {
+        assert_eq!(encode(b"\x80\x05K\x01.").unwrap(), "gAVLAS4=");
+        assert_eq!(decode(b"gAVLAS4=", 5).unwrap(), b"\x80\x05K\x01.");
+        assert_eq!(decode(b"", 0).unwrap(), b"");
+        // base64.b64decode of each gives b'ab' or b'abc'
+        for text in ["YWI=", "YW\nI=", "Y W I =", "YWI=YWI=", "YWJ=", "\u{e9}YWI=", "=YWI=", "YWI=\n"] {
+            assert_eq!(decode(text.as_bytes(), 2).unwrap(), b"ab", "{text:?}");
+        }
+        assert_eq!(decode(b"YWJj=", 3).unwrap(), b"abc");
+    }
+
+    #[test]
+    fn what_python_refuses_is_refused() {
+        for text in ["YWI", "Y", "YWJjZ", "YW=", "Y===x"] {
+            assert_eq!(decode(text.as_bytes(), 100).unwrap_err().kind(), Kind::Undecodable, "{text}");
+        }
+    }
+
+    #[test]
+    fn values_are_bounded() {
+        let text = encode(&[7; 100]).unwrap();
+        assert!(decode(text.as_bytes(), 100).is_ok());
+        for limit in [0, 50, 99] {
+            assert_eq!(decode(text.as_bytes(), limit).unwrap_err().kind(), Kind::TooBig, "{limit}");
+        }
+    }
+}

@@ -1,0 +1,185 @@
+//! What the Python clients of memcached store: plain bytes, texts and digits, and pickles for the rest; flags beside
+//! them say which (M-7 to M-9).
+//!
+//! Either client's values are read, whatever the alias. What is written is what the alias's own client writes.
+
+use bytes::Bytes;
+use flate2::{Compress, Compression, Decompress, FlushCompress, FlushDecompress, Status};
+
+use super::{Codec, Form, Glance, Input, digits, glance, json, pickle, raw, tree_of};
+use crate::error::{Error, Kind, Result};
+use crate::stored::{Stored, StoredRef};
+use crate::value::arena::{Node, Span, Tables};
+use crate::value::{Limits, Number, Tree};
+
+/// Python `bytes`: no flag.
+pub const BYTES: u32 = 0;
+/// A pickle.
+pub const PICKLE: u32 = 1;
+/// Digits: what pymemcache writes for `int`, pylibmc for `bool`.
+pub const INTEGER: u32 = 2;
+/// Digits: what pylibmc writes for `int`.
+pub const LONG: u32 = 4;
+/// The bytes are a zlib stream of what the other flags say.
+pub const COMPRESSED: u32 = 8;
+/// Text in UTF-8.
+pub const TEXT: u32 = 16;
+
+/// `compressed_serde` leaves alone what is not longer.
+const MIN_COMPRESSED: usize = 400;
+
+/// The value and the flags to store.
+pub(super) fn encode(codec: &Codec, input: Input<'_>) -> Result<Stored> {
+    let int_flag = if codec.form == Form::PyLibMc { LONG } else { INTEGER };
+    let pickled = |tree: &Tree| pickle::write::tree(tree, codec.protocol, &codec.limits);
+    let (flags, bytes) = match input {
+        Input::Stored(bytes) => (PICKLE, codec.within_limit(bytes)?.to_vec()),
+        Input::Bytes(bytes) => (BYTES, codec.within_limit(bytes)?.to_vec()),
+        Input::Text(text) => (TEXT, codec.within_limit(text.as_bytes())?.to_vec()),
+        Input::Number(Number::Int(int)) => (int_flag, digits(int)?),
+        Input::Number(number) => (PICKLE, pickle::write::number(number, codec.protocol, &codec.limits)?),
+        Input::Json(text) => {
+            let tree = json::read(text, &codec.limits)?;
+            match tree.root {
+                Node::Text { span, .. } => (TEXT, codec.within_limit(utf8(tree.tables.slice(span))?)?.to_vec()),
+                Node::Bool(truth) if codec.form == Form::PyLibMc => (INTEGER, vec![b'0' + u8::from(truth)]),
+                _ => match tree.int_text() {
+                    Some(text) => (int_flag, text?.into_bytes()),
+                    None => (PICKLE, pickled(&tree)?),
+                },
+            }
+        }
+    };
+    match codec.form {
+        Form::PyMemcache { compressed: true } if bytes.len() > MIN_COMPRESSED => shortest(flags, bytes),
+        _ => Ok(Stored { bytes: bytes.into(), flags }),
+    }
+}
+
+fn utf8(text: &[u8]) -> Result<&[u8]> {
+    let reason = "the text has a lone surrogate, which the UTF-8 that memcached's clients write cannot hold";
+    std::str::from_utf8(text).map(str::as_bytes).map_err(|_| Error::new(Kind::Invalid, reason))
+}
+
+/// Reads either client's values. Where the two differ: a value with the flag of compression that is no zlib stream is
+/// read as it is, as pymemcache does, and what cannot be unpickled is an error, as with pylibmc (M-8).
+pub(super) fn decode(codec: &Codec, stored: &Stored) -> Result<Tree> {
+    let bytes = if is_compressed(stored.as_ref()) {
+        inflated(&stored.bytes, codec.limits.bytes)?.into()
+    } else {
+        stored.bytes.clone()
+    };
+    match Kept::of(stored.flags) {
+        Kept::Bytes => whole(&bytes, &codec.limits, Node::Bytes),
+        Kept::Text if std::str::from_utf8(&bytes).is_err() => Err(broken("the text is not UTF-8")),
+        Kept::Text => whole(&bytes, &codec.limits, |span| Node::Text { share: 0, span }),
+        Kept::Digits => {
+            codec.within_limit(&bytes)?;
+            // M-9: memcached leaves blanks behind a number that became shorter, which int() takes off.
+            tree_of(
+                raw::int(&bytes).ok_or_else(|| broken("the value is not the number that its flags say"))?,
+                &codec.limits,
+            )
+        }
+        Kept::Pickle => pickle::read::read(&bytes, &codec.limits),
+    }
+}
+
+/// The short cut of [`Codec::glance`].
+pub(super) fn glance<'a>(codec: &Codec, stored: StoredRef<'a>) -> Option<Glance<'a>> {
+    if stored.flags & COMPRESSED != 0 || stored.bytes.len() > codec.limits.bytes {
+        return None;
+    }
+    match Kept::of(stored.flags) {
+        Kept::Bytes => Some(Glance::Bytes(stored.bytes)),
+        Kept::Text => std::str::from_utf8(stored.bytes).ok().map(Glance::Text),
+        Kept::Digits => glance::digits(stored.bytes),
+        Kept::Pickle => glance::pickled(stored.bytes, &codec.limits),
+    }
+}
+
+/// What the bytes are.
+enum Kept {
+    Bytes,
+    Text,
+    Digits,
+    Pickle,
+}
+
+impl Kept {
+    /// In the order in which pymemcache looks at the flags (M-8).
+    fn of(flags: u32) -> Self {
+        match flags {
+            _ if flags & TEXT != 0 => Self::Text,
+            _ if flags & (INTEGER | LONG) != 0 => Self::Digits,
+            _ if flags & PICKLE != 0 => Self::Pickle,
+            _ => Self::Bytes,
+        }
+    }
+}
+
+/// A value that is all of the bytes.
+fn whole(bytes: &Bytes, limits: &Limits, node: impl FnOnce(Span) -> Node) -> Result<Tree> {
+    let tables = Tables::new(bytes.clone(), limits)?;
+    let len = u32::try_from(bytes.len()).map_err(|_| Error::new(Kind::TooBig, "the value is larger than 4 GiB"))?;
+    Ok(Tree { tables, root: node(Span { start: 0, len }) })
+}
+
+// ---- compression ----
+
+/// Whether the bytes are to be inflated: the flag says so, and they begin as a zlib stream.
+fn is_compressed(stored: StoredRef<'_>) -> bool {
+    let [first, second, ..] = *stored.bytes else { return false };
+    stored.flags & COMPRESSED != 0 && first & 0x0f == 8 && u16::from_be_bytes([first, second]).is_multiple_of(31)
+}
+
+fn inflated(packed: &[u8], limit: usize) -> Result<Vec<u8>> {
+    let mut inflater = Decompress::new(true);
+    let mut value = Vec::new();
+    value.try_reserve_exact(packed.len().saturating_mul(3).clamp(256, 1 << 20)).map_err(no_memory)?;
+    loop {
+        if value.len() > limit {
+            return Err(Error::new(
+                Kind::TooBig,
+                format!("the inflated value is larger than the limit of {limit} bytes"),
+            ));
+        }
+        if value.len() == value.capacity() {
+            // one byte more than the limit shows that it is exceeded
+            let more = value.len().min((limit - value.len()).saturating_add(1));
+            value.try_reserve_exact(more).map_err(no_memory)?;
+        }
+        let before = (inflater.total_in(), value.len());
+        let done = usize::try_from(before.0).unwrap_or(usize::MAX);
+        let rest = packed.get(done..).unwrap_or_default();
+        match inflater.decompress_vec(rest, &mut value, FlushDecompress::None) {
+            Ok(Status::StreamEnd) if value.len() <= limit => return Ok(value),
+            // There was room, so it is input that is wanting.
+            Ok(_) if before == (inflater.total_in(), value.len()) => {
+                return Err(broken("the zlib stream is cut short"));
+            }
+            Ok(_) => {}
+            Err(_) => return Err(broken("the zlib stream is broken")),
+        }
+    }
+}
+
+/// What `compressed_serde` keeps: the zlib stream, unless it is longer.
+fn shortest(flags: u32, bytes: Vec<u8>) -> Result<Stored> {
+    let mut deflater = Compress::new(Compression::default(), true);
+    let mut packed = Vec::new();
+    // more room than the value takes is never needed: a longer stream is of no use
+    packed.try_reserve_exact(bytes.len()).map_err(no_memory)?;
+    match deflater.compress_vec(&bytes, &mut packed, FlushCompress::Finish) {
+        Ok(Status::StreamEnd) => Ok(Stored { bytes: packed.into(), flags: flags | COMPRESSED }),
+        _ => Ok(Stored { bytes: bytes.into(), flags }),
+    }
+}
+
+fn broken(why: &str) -> Error {
+    Error::new(Kind::Undecodable, why)
+}
+
+fn no_memory(_: std::collections::TryReserveError) -> Error {
+    Error::new(Kind::Memory, "not enough memory for the value")
+}
