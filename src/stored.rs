@@ -9,7 +9,7 @@ use bytes::Bytes;
 pub struct Stored {
     /// The bytes.
     pub bytes: Bytes,
-    /// What kind of bytes: memcached's flags (M-7), diskcache's mode (1.17). 0 where the cache keeps no such thing.
+    /// What kind of bytes: memcached's flags (M-7), for diskcache one of [`kind`] (1.17). 0 where the cache keeps no such thing.
     pub flags: u32,
 }
 
@@ -57,4 +57,20 @@ impl fmt::Debug for StoredRef<'_> {
 fn show(bytes: &dyn fmt::Debug, flags: u32, f: &mut fmt::Formatter<'_>) -> fmt::Result {
     bytes.fmt(f)?;
     if flags == 0 { Ok(()) } else { write!(f, " with flags {flags}") }
+}
+
+/// What [`Stored::flags`] says where diskcache keeps the value (1.17), which has columns of several types.
+pub mod kind {
+    /// Any value, as a pickle: what a cache that knows no kinds keeps.
+    pub const PICKLE: u32 = 0;
+    /// An `int` of at most 64 bits, as decimal digits.
+    pub const INT: u32 = 1;
+    /// A `float` that is a number, as Python's `repr` writes it.
+    pub const FLOAT: u32 = 2;
+    /// `str`, in UTF-8.
+    pub const TEXT: u32 = 3;
+    /// `bytes`.
+    pub const BYTES: u32 = 4;
+    /// `None`: a column without a value, as Python's sqlite3 makes one of NaN. Never written.
+    pub const NULL: u32 = 5;
 }

@@ -2,6 +2,7 @@
 //! everything.
 //!
 //! Only the order is kept here; what the work is and when it ends is known outside. No locks, no threads.
+#![cfg_attr(not(feature = "net"), allow(dead_code))]
 
 use std::collections::{BTreeMap, HashMap, VecDeque};
 

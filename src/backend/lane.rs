@@ -5,9 +5,10 @@ use std::collections::VecDeque;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
-use super::{Job, Spawner};
-use crate::error::{Error, Kind};
+use super::{Backend, Job, Order, Request, Spawner, Ticket, perform};
+use crate::error::{Error, Kind, Result};
 use crate::lock::Mutex;
+use crate::timeout::Budget;
 
 /// One queue and at most one thread at a time that works on it.
 pub struct Lane {
@@ -46,8 +47,34 @@ impl Lane {
         Self { spawner, state: Arc::default() }
     }
 
+    /// Begins an operation of a backend whose operations block, when its turn comes.
+    pub fn start<B: Backend + Clone + 'static>(
+        &self,
+        backend: &B,
+        request: &Request<'_>,
+        budget: Budget,
+        ticket: Ticket,
+    ) {
+        let order = match Order::copy(request) {
+            Ok(order) => order,
+            Err(error) => return ticket.answer(Err(error)),
+        };
+        let (backend, budget) = (backend.clone(), budget.fixed()); // waiting in the lane counts
+        let job = move |may_run: Result<()>| {
+            let answer = may_run.and_then(|()| began_in_time(budget));
+            ticket.answer(answer.and_then(|()| perform(&backend, &order.request(), budget)));
+        };
+        self.push(request.value_bytes(), Box::new(job));
+    }
+
+    /// Begins a job of the store's, when its turn comes.
+    pub fn start_job(&self, budget: Budget, job: Job) {
+        let budget = budget.fixed();
+        self.push(0, Box::new(move |may_run| job(may_run.and_then(|()| began_in_time(budget)))));
+    }
+
     /// Puts a job that holds `size` bytes at the end of the queue. Never waits: a queue that holds too much refuses.
-    pub fn push(&self, size: usize, job: Job) {
+    fn push(&self, size: usize, job: Job) {
         let mut state = self.state.lock();
         if state.held > 0 && state.held.saturating_add(size) > MAX_HELD {
             let reason = format!("values of {} bytes wait to be written already; let some end first", state.held);
@@ -125,6 +152,15 @@ fn refuse_all(state: &Mutex<State>, error: &Error) {
     }
 }
 
+/// To be asked when an operation's turn comes: nothing of it has been done yet.
+fn began_in_time(budget: Budget) -> Result<()> {
+    if budget.start().left().is_some() {
+        return Ok(());
+    }
+    let reason = format!("the deadline of {} ms passed while waiting for its turn", budget.total().as_millis());
+    Err(Error::new(Kind::Timeout, reason))
+}
+
 fn never_began() -> Error {
     Error::new(Kind::Shutdown, "the context was shut down before the operation began")
 }
@@ -135,7 +171,6 @@ mod tests {
     use std::sync::mpsc::{Receiver, channel};
 
     use super::*;
-    use crate::error::Result;
 
     /// What becomes of a job that is spawned.
     enum Threads {

@@ -18,6 +18,7 @@ pub mod database;
 #[cfg(feature = "diskcache")]
 pub mod diskcache;
 pub mod dummy;
+#[cfg(any(feature = "net", feature = "postgres", feature = "mysql"))]
 mod fence;
 #[cfg(feature = "file")]
 pub mod file;
@@ -34,6 +35,8 @@ mod order;
 pub mod redis;
 mod request;
 mod ticket;
+#[cfg(any(feature = "net", feature = "postgres", feature = "mysql"))]
+mod waiter;
 
 /// When a value may be written.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -73,6 +76,8 @@ pub enum Touched {
 pub enum Counted {
     /// The new number.
     Now(i64),
+    /// The new number, beyond what [`Counted::Now`] holds: memcached counts up to 2**64 - 1 (O-8).
+    Beyond(u64),
     /// No such key.
     Missing,
     /// Not for the server to count: the store has to read, add and write (DR-20).

@@ -1,7 +1,7 @@
 //! An operation as a value, its answer, and the one way from the first to the second on the caller's thread.
 
 use super::{Backend, Counted, Entry, Page, Stored, StoredRef, Touched, When, Written};
-use crate::error::{Error, Kind, Result};
+use crate::error::{Error, Result};
 use crate::key::MadeKey;
 use crate::timeout::{Budget, Ttl};
 
@@ -121,12 +121,14 @@ pub enum Reply {
 }
 
 /// An answer to another request.
+#[cfg(feature = "net")]
 pub(crate) fn unexpected() -> Error {
-    Error::new(Kind::Panic, "the backend answered something that does not belong to the request")
+    Error::new(crate::error::Kind::Panic, "the backend answered something that does not belong to the request")
 }
 
 /// The synchronous operations of a [`Backend`] that has them all behind one method of its own,
 /// `fn call(&self, &Request, Budget) -> Result<Reply>`.
+#[cfg(feature = "net")]
 macro_rules! by_call {
     () => {
         $crate::backend::request::by_call! {
@@ -166,6 +168,7 @@ macro_rules! by_call {
         }
     )*};
 }
+#[cfg(feature = "net")]
 pub(crate) use by_call;
 
 /// Carries a request out on this thread.

@@ -245,8 +245,8 @@ pub unsafe extern "C" fn larder_value_json(
 }
 
 /// The serialised bytes of a value as the backend has them (from a file: without its header and compression). Setting
-/// them again as LARDER_STORED on a store with the same serializer stores the same value. Not so with memcached, unless
-/// they are a pickle: texts, bytes and ints are kept there as they are, and flags beside them, which this does not show.
+/// them again as LARDER_STORED on a store with the same serializer stores the same value. On memcached and diskcache only
+/// where larder_value_flags says that they are a pickle: texts, bytes and numbers are kept there as they are.
 ///
 /// @param value borrowed
 /// @param bytes receives a pointer that lives as long as the value
@@ -266,8 +266,9 @@ pub unsafe extern "C" fn larder_value_stored(
     unsafe { guard(err, || show(value, (bytes, len), |value| Ok(Shown { shown: value.stored().bytes, lossy: false }))) }
 }
 
-/// What the backend keeps beside the serialised bytes to say what they are: memcached's flags, which are the Python
-/// client's own (pymemcache's or pylibmc's), and diskcache's mode. 0 on other backends, which keep nothing.
+/// What is kept beside the serialised bytes to say what they are. On memcached the flags of its Python clients: 0 bytes, 1 a
+/// pickle, 2 or 4 digits, 16 a text, and 8 more for zlib. On diskcache larder's own numbers: 0 a pickle, 1 an int and 2 a
+/// float as digits, 3 a text, 4 bytes, 5 nothing. 0 on other backends, which keep no such thing.
 ///
 /// @param value borrowed
 /// @param flags receives them

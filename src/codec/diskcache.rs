@@ -1,6 +1,6 @@
 //! What diskcache keeps beside pickles (1.17): `str`, `bytes`, `float` and ints of 64 bits, each as itself.
 //!
-//! [`Stored::flags`](crate::stored::Stored) is one of the constants below and says how the bytes are to be read. How they
+//! [`Stored::flags`](crate::stored::Stored) is one of [`crate::stored::kind`] and says how the bytes are to be read. How they
 //! are spread over diskcache's columns (mode, value, filename) is the backend's business.
 
 use bytes::Bytes;
@@ -13,18 +13,7 @@ use crate::stored::{Stored, StoredRef};
 use crate::value::arena::{Node, Span, Tables};
 use crate::value::{Number, Tree};
 
-/// Any value, as a pickle: what a cache that knows no kinds keeps.
-pub const PICKLE: u32 = 0;
-/// An `int` of at most 64 bits, as decimal digits.
-pub const INT: u32 = 1;
-/// A `float` that is a number, as Python's `repr` writes it.
-pub const FLOAT: u32 = 2;
-/// `str`, in UTF-8.
-pub const TEXT: u32 = 3;
-/// `bytes`.
-pub const BYTES: u32 = 4;
-/// `None`: a column without a value, as Python's sqlite3 makes one of NaN. Never written.
-pub const NULL: u32 = 5;
+pub use crate::stored::kind::{BYTES, FLOAT, INT, NULL, PICKLE, TEXT};
 
 /// Beyond this many bytes nothing is a number.
 const LONGEST_NUMBER: usize = 32;
@@ -37,13 +26,12 @@ pub(super) fn encode(codec: &Codec, input: Input<'_>) -> Result<Stored> {
         Input::Number(number) => native(number),
         Input::Json(text) => {
             let tree = json::read(text, &codec.limits)?;
-            match native_root(&tree) {
-                Some(native) => Some(native),
-                None => {
-                    let pickle = super::pickle::write::tree(&tree, codec.protocol, &codec.limits)?;
-                    return Ok(Stored { bytes: pickle.into(), flags: PICKLE });
-                }
+            let native = native_root(&tree);
+            if native.is_none() {
+                let pickle = super::pickle::write::tree(&tree, codec.protocol, &codec.limits)?;
+                return Ok(Stored { bytes: pickle.into(), flags: PICKLE });
             }
+            native
         }
         Input::Stored(_) => None,
     };
@@ -119,7 +107,7 @@ pub(super) fn glance<'a>(codec: &Codec, stored: StoredRef<'a>) -> Option<Glance<
 }
 
 /// The number in the bytes of an [`INT`].
-pub fn int(bytes: &[u8]) -> Option<i64> {
+fn int(bytes: &[u8]) -> Option<i64> {
     match raw::int(in_bounds(bytes)?)? {
         raw::Int::Small(int) => Some(int),
         raw::Int::Big(_) => None,
@@ -127,7 +115,7 @@ pub fn int(bytes: &[u8]) -> Option<i64> {
 }
 
 /// The number in the bytes of a [`FLOAT`].
-pub fn float(bytes: &[u8]) -> Option<f64> {
+fn float(bytes: &[u8]) -> Option<f64> {
     std::str::from_utf8(in_bounds(bytes)?).ok()?.parse().ok()
 }
 

@@ -206,6 +206,9 @@ struct Read {
 /// Reads what is this backend's own; `siblings` is what stands beside CACHES.
 pub(super) fn read(entry: &Entry<'_>, own: &Own, siblings: &Map<String, Value>, report: &mut Report) -> Result<Built> {
     let table = table(entry, report)?;
+    if let Some(breaker) = entry.larder("BREAKER") {
+        report.warn(&breaker.place, "has no effect with this backend");
+    }
     let source = source(entry, own, siblings, report)?;
     let Some(engine) = source.set("ENGINE") else {
         return Err(source.place.at("ENGINE").error(format_args!("is missing; there are {}", ENGINES.join(", "))));

@@ -94,13 +94,11 @@ pub(super) fn read(entry: &Entry<'_>, report: &mut Report) -> Result<Built> {
                 report.warn(&setting.place, "is ignored, as in diskcache, which counts it itself");
             }
             "disk_pickle_protocol" => {
-                match self::protocol(&setting, report)? {
-                    Some(found) => protocol = found,
-                    None => {
-                        let reason =
-                            format!("{}: pickles of protocol 0 and 1 are not in this version of larder", setting.place);
-                        lacking = lacking.or(Some(reason));
-                    }
+                let found = self::protocol(&setting, report)?;
+                protocol = found.unwrap_or(protocol);
+                if found.is_none() {
+                    let what = "pickles of protocol 0 and 1 are not in this version of larder";
+                    lacking = lacking.or(Some(format!("{}: {what}", setting.place)));
                 }
                 settings.push((name.to_owned(), scalar(&setting, report)?));
             }
@@ -150,22 +148,15 @@ fn with_variables(text: &str, variable: &dyn Fn(&str) -> Option<String>) -> Stri
     let mut rest = text;
     while let Some((before, after)) = rest.split_once('$') {
         made.push_str(before);
-        let (name, behind) = match after.strip_prefix('{').and_then(|inner| inner.split_once('}')) {
-            Some(found) => found,
-            None => {
-                let is_other = |letter: char| !letter.is_ascii_alphanumeric() && letter != '_';
-                after.split_at(after.find(is_other).unwrap_or(after.len()))
-            }
-        };
-        match variable(name).filter(|_| !name.is_empty()) {
-            Some(value) => {
-                made.push_str(&value);
-                rest = behind;
-            }
-            None => {
-                made.push('$');
-                rest = after;
-            }
+        let braced = after.strip_prefix('{').and_then(|inner| inner.split_once('}'));
+        let is_other = |letter: char| !letter.is_ascii_alphanumeric() && letter != '_';
+        let (name, behind) = braced.unwrap_or_else(|| after.split_at(after.find(is_other).unwrap_or(after.len())));
+        if let Some(value) = variable(name).filter(|_| !name.is_empty()) {
+            made.push_str(&value);
+            rest = behind;
+        } else {
+            made.push('$');
+            rest = after;
         }
     }
     made + rest

@@ -113,6 +113,12 @@ impl<'a> Entry<'a> {
         self.options.and_then(|options| Setting::of(options, &self.place.at("OPTIONS"), name))
     }
 
+    /// A setting inside LARDER.
+    pub fn larder(&self, name: &str) -> Option<Setting<'a>> {
+        let larder = self.map.get("LARDER")?.as_object()?;
+        Setting::of(larder, &self.place.at("LARDER"), name)
+    }
+
     /// All of OPTIONS.
     pub fn options(&self) -> impl Iterator<Item = (&'a str, Setting<'a>)> + use<'a> {
         let place = self.place.at("OPTIONS");
@@ -144,6 +150,9 @@ pub(super) fn read(
     let culling = culling(&entry, named, report);
     let own = Own::read(&entry, named.is_remote(), report)?;
     warn_of_unknown_names(&entry, named, report);
+    if own.database.is_some() && named != Named::Database {
+        report.warn(&entry.place.at("LARDER").at("DATABASE"), "has no effect with this backend");
+    }
     let built = match named {
         Named::Memory => memory(&entry, report)?,
         Named::File => file(&entry, report)?,

@@ -62,7 +62,8 @@
 //! | `django_redis.cache.RedisCache` | a URL, or several: a list, or a text split at `,` | django-redis's names, below |
 //! | `django.core.cache.backends.memcached.PyMemcacheCache` | a server, or several: a list, or a text split at `;` and `,`; below | pymemcache's names, below |
 //! | `django.core.cache.backends.memcached.PyLibMCCache` | likewise | pylibmc's names, below |
-//! | `….db.DatabaseCache`, `django_valkey.cache.ValkeyCache`, `diskcache.DjangoCache` | | not in this version |
+//! | `diskcache.DjangoCache` | a directory, with `~` and `$NAME` replaced as in diskcache; a relative one is taken from the working directory when the configuration is read, with a warning | diskcache's names, below |
+//! | `….db.DatabaseCache`, `django_valkey.cache.ValkeyCache` | | not in this version |
 //!
 //! Sentinel, other clients than DefaultClient, other serializers than pickle, compressors, and PICKLE_VERSION 0 and 1 are
 //! not in this version either.
@@ -172,6 +173,30 @@
 //! `send_timeout`, `num_replicas` (the text protocol has none), `buffer_requests` and `_noreply` (larder always waits for
 //! answers), and the other names with an underscore. Values are whole numbers or truth values, as in Python. Unknown names are
 //! errors.
+//!
+//! # diskcache's names
+//!
+//! At the top: `SHARDS` (8; 1 to 1000), over so many databases the keys are spread, which has to be the same for all who use
+//! the directory; `DATABASE_TIMEOUT` (0.010) is accepted and has no effect: locks are waited for until the call's deadline.
+//!
+//! In OPTIONS, as settings that are kept in the cache itself: what is given here replaces what is there, and what is there
+//! goes before the default.
+//!
+//! | name | default | meaning |
+//! |---|---|---|
+//! | `size_limit` | 1 GiB | bytes; when the cache has so many, rows are evicted. Not kept: without it 1 GiB is written, as in diskcache |
+//! | `cull_limit` | 10 | rows that one write evicts at most; 0: none |
+//! | `eviction_policy` | `least-recently-stored` | or `least-recently-used`, `least-frequently-used` (with these two a get writes, too), `none` |
+//! | `statistics` | false | whether hits and misses are counted in the cache, where diskcache's `stats()` finds them; then a get writes, too |
+//! | `tag_index` | false | whether there is an index of tags, which larder does not use |
+//! | `disk_min_file_size` | 32768 | from so many bytes (characters of a text) a value is a file of its own |
+//! | `disk_pickle_protocol` | 5 | the pickle protocol to write: 2 to 5; negative is 5. Where it is not given larder writes 5, whatever is kept |
+//! | `sqlite_journal_mode`, `sqlite_synchronous`, `sqlite_auto_vacuum`, `sqlite_cache_size` | `wal`, 1, 1, 8192 | PRAGMAs of SQLite |
+//! | `sqlite_mmap_size` | 64 MiB | kept for Python processes; larder maps no database, since a file that becomes shorter would end the process |
+//! | `disk` | `diskcache.Disk` | no other is in this version |
+//!
+//! Other names are kept as settings, as in diskcache, with a warning; `directory`, `shards`, `timeout` and other names with
+//! `disk_` are errors, as in Python.
 
 mod alias;
 mod class;

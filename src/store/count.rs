@@ -84,6 +84,7 @@ impl Store {
         };
         match counted {
             Counted::Now(number) => Ok(Some(Number::Int(BigInt::from(number)))),
+            Counted::Beyond(number) => Ok(Some(Number::Int(BigInt::from(number)))),
             Counted::Missing => Ok(None),
             Counted::ByStore if self.habits.incr == IncrBy::Server => {
                 if !self.checked("incr", self.latest().has(key, budget))? {

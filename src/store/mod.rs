@@ -371,7 +371,7 @@ fn open_backend(alias: &Alias, around: &Surroundings) -> Result<Arc<dyn Backend>
         Family::Redis(redis) => crate::backend::redis::open(redis.clone(), around.spawner.clone(), around.log.clone()),
         #[cfg(feature = "memcached")]
         Family::Memcached(memcached) => {
-            crate::backend::memcached::open(memcached.clone(), &around.spawner, &around.log)?
+            crate::backend::memcached::open(memcached.clone(), &around.spawner, &around.log)
         }
         #[cfg(any(feature = "sqlite-system", feature = "postgres", feature = "mysql"))]
         Family::Database(database) => {

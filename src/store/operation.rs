@@ -407,6 +407,9 @@ impl Store {
             (Asked::Incr, Reply::Counted(Counted::Now(sum))) => {
                 Outcome::Sum(Some(self.value_of(&Number::Int(sum.into()))?))
             }
+            (Asked::Incr, Reply::Counted(Counted::Beyond(sum))) => {
+                Outcome::Sum(Some(self.value_of(&Number::Int(sum.into()))?))
+            }
             (Asked::Incr, Reply::Counted(Counted::Missing)) => Outcome::Sum(None),
             (Asked::Incr, Reply::Value(stored)) => Outcome::Sum(stored.map(|stored| self.value(stored))),
             (Asked::IncrVersion, Reply::Counted(Counted::Now(version))) => Outcome::Version(Some(version)),

@@ -3,13 +3,15 @@
 //! SQLite has locks of its own, and a table of the locks that this process has on files. A child that is forked while a
 //! thread is inside finds them as they were at that moment, for ever.
 
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
 use super::generation;
 
+/// Threads that are inside.
 static INSIDE: AtomicUsize = AtomicUsize::new(0);
-static FORKING: AtomicBool = AtomicBool::new(false);
+/// Threads that fork.
+static FORKING: AtomicUsize = AtomicUsize::new(0);
 
 /// fork waits no longer: a thread that forks inside of a signal handler may have interrupted itself in there.
 const LONGEST: Duration = Duration::from_secs(2);
@@ -24,7 +26,7 @@ impl Inside {
     pub fn enter() -> Self {
         loop {
             INSIDE.fetch_add(1, Ordering::SeqCst);
-            if !FORKING.load(Ordering::SeqCst) {
+            if FORKING.load(Ordering::SeqCst) == 0 {
                 return Self(generation());
             }
             INSIDE.fetch_sub(1, Ordering::SeqCst);
@@ -43,7 +45,7 @@ impl Drop for Inside {
 
 /// Before a fork, in the thread that forks. No memory, no locks.
 pub(super) extern "C" fn before_fork() {
-    FORKING.store(true, Ordering::SeqCst);
+    FORKING.fetch_add(1, Ordering::SeqCst);
     let begin = Instant::now();
     while INSIDE.load(Ordering::SeqCst) > 0 && begin.elapsed() < LONGEST {
         std::thread::sleep(STEP);
@@ -52,11 +54,11 @@ pub(super) extern "C" fn before_fork() {
 
 /// After a fork, in the parent.
 pub(super) extern "C" fn after_fork() {
-    FORKING.store(false, Ordering::SeqCst);
+    FORKING.fetch_sub(1, Ordering::SeqCst);
 }
 
 /// After a fork, in the child: whoever was inside is not in here.
 pub(super) fn in_child() {
     INSIDE.store(0, Ordering::SeqCst);
-    FORKING.store(false, Ordering::SeqCst);
+    FORKING.store(0, Ordering::SeqCst);
 }

@@ -94,7 +94,7 @@ mod tests {
         assert_eq!(decode(b"", 0).unwrap(), b"");
         // base64.b64decode of each gives b'ab' or b'abc'
         for text in ["YWI=", "YW\nI=", "Y W I =", "YWI=YWI=", "YWJ=", "\u{e9}YWI=", "=YWI=", "YWI=\n"] {
-            assert_eq!(decode(text.as_bytes(), 2).unwrap(), b"ab", "{text:?}");
+            assert_eq!(decode(text.as_bytes(), 100).unwrap(), b"ab", "{text:?}");
         }
         assert_eq!(decode(b"YWJj=", 3).unwrap(), b"abc");
     }

@@ -102,6 +102,7 @@ impl Shard {
 
     /// Removes what has expired, and files whose writers must have died; how many.
     pub fn purge(&self, budget: Budget) -> Result<u64> {
+        let budget = budget.fixed();
         let now = sys::wall_clock();
         let expired =
             self.in_batches(budget, |session, leavings| remove(session, EXPIRED, params![now, BATCH], leavings))?;
@@ -133,7 +134,7 @@ impl Shard {
     fn remove_orphans(&self, budget: Budget) -> Result<u64> {
         #[allow(clippy::cast_possible_truncation)] // whole seconds since 1970
         let now = sys::wall_clock() as i64;
-        let old = self.folder.old_files(ORPHANED_AFTER, now, ORPHANS);
+        let old = self.folder.old_files(ORPHANED_AFTER, now, ORPHANS, &budget.start());
         if old.is_empty() {
             return Ok(0);
         }

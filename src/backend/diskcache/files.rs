@@ -12,6 +12,7 @@ use rustix::fs::{AtFlags, FileType, Mode, OFlags};
 use rustix::io::Errno;
 
 use crate::error::{Error, Kind, Result};
+use crate::timeout::Deadline;
 
 /// The length of `xx/yy/<28>.val`.
 const LENGTH: usize = 38;
@@ -106,6 +107,7 @@ impl Folder {
                 Ok(file) => return Ok((file, NewFile { folder: self, name, kept: false })),
                 Err(error) => last = error,
             }
+            self.remove(&name); // the folders, if they were made for it
             if !matches!(last, Errno::NOENT | Errno::EXIST | Errno::INTR) {
                 break;
             }
@@ -177,11 +179,15 @@ impl Folder {
         Ok([root, outer, inner])
     }
 
-    /// The files that nobody has written for `age` seconds, at most `most` of them.
-    pub fn old_files(&self, age: i64, now: i64, most: usize) -> Vec<Name> {
+    /// The files that nobody has written for `age` seconds, at most `most` of them; those of the folders that were
+    /// reached in time.
+    pub fn old_files(&self, age: i64, now: i64, most: usize, deadline: &Deadline) -> Vec<Name> {
         let mut found = Vec::new();
         let two = |name: &str| name.len() == 2;
         for outer in names_in(&self.0).into_iter().filter(|name| two(name)) {
+            if deadline.left().is_none() {
+                break;
+            }
             for inner in names_in(&self.0.join(&outer)).into_iter().filter(|name| two(name)) {
                 for file in names_in(&self.0.join(&outer).join(&inner)) {
                     let Some(name) = Name::parse(format!("{outer}/{inner}/{file}").as_bytes()) else { continue };

@@ -27,8 +27,8 @@ use self::settings::Wanted;
 use self::shard::Shard;
 use super::lane::Lane;
 use super::{
-    Backend, Capability, Change, Habits, IncrBy, Job, Keys, Order, Page, Request, Spawner, Stored, StoredRef, Ticket,
-    Touched, When, Written, perform,
+    Backend, Capability, Change, Habits, IncrBy, Job, Keys, Page, Request, Spawner, Stored, StoredRef, Ticket, Touched,
+    When, Written,
 };
 use crate::config;
 use crate::error::{Error, Kind, Result};
@@ -162,36 +162,17 @@ impl Backend for DiskCache {
 
     fn ping(&self, budget: Budget) -> Result<()> {
         let budget = budget.fixed();
-        self.shards.iter().try_for_each(|shard| shard.read(budget, |_| Ok(())))
+        // as somebody who writes: a full or read-only disk is told now
+        self.shards.iter().try_for_each(|shard| shard.write(budget, |_, _| Ok(())))
     }
 
     fn start(&self, request: Request<'_>, budget: Budget, ticket: Ticket) {
-        let order = match Order::copy(&request) {
-            Ok(order) => order,
-            Err(error) => return ticket.answer(Err(error)),
-        };
-        let size = request.value_bytes();
-        let (cache, budget) = (self.clone(), budget.fixed()); // waiting in the lane counts
-        let job = move |may_run: Result<()>| {
-            let answer = may_run.and_then(|()| began_in_time(budget));
-            ticket.answer(answer.and_then(|()| perform(&cache, &order.request(), budget)));
-        };
-        self.lane.push(size, Box::new(job));
+        self.lane.start(self, &request, budget, ticket);
     }
 
     fn start_job(&self, _keys: Keys<'_>, budget: Budget, job: Job) {
-        let budget = budget.fixed();
-        self.lane.push(0, Box::new(move |may_run| job(may_run.and_then(|()| began_in_time(budget)))));
+        self.lane.start_job(budget, job);
     }
-}
-
-/// To be asked when an operation's turn comes: nothing of it has been done yet.
-fn began_in_time(budget: Budget) -> Result<()> {
-    if budget.start().left().is_some() {
-        return Ok(());
-    }
-    let reason = format!("the deadline of {} ms passed while waiting for its turn", budget.total().as_millis());
-    Err(Error::new(Kind::Timeout, reason))
 }
 
 /// Seconds as whole milliseconds, rounded up; at least one, as the entry is live.

@@ -1,5 +1,6 @@
 //! What can be done with one key of a shard; each operation as diskcache's Cache does it.
 
+use rusqlite::types::ValueRef;
 use rusqlite::{OptionalExtension, params};
 
 use super::cull::cull;
@@ -10,8 +11,8 @@ use super::session::Session;
 use super::settings::Policy;
 use super::shard::{Leavings, Shard};
 use crate::backend::{Change, Stored, StoredRef, Touched, When, Written};
-use crate::codec::diskcache::{FLOAT, INT};
 use crate::error::{Error, Kind, Result};
+use crate::stored::kind::{FLOAT, INT};
 use crate::sys;
 use crate::timeout::{Budget, Ttl};
 
@@ -116,13 +117,11 @@ impl Shard {
             let find = "SELECT 1 FROM Cache WHERE key = ?1 AND raw = 1 AND filename = ?2";
             Ok(session.connection.prepare_cached(find)?.query_row([key, name], |_| Ok(())).optional()?.is_some())
         });
-        match named {
-            Ok(false) => error,
-            _ => {
-                file.keep();
-                error.maybe_done()
-            }
+        if let Ok(false) = named {
+            return error;
         }
+        file.keep();
+        error.maybe_done()
     }
 
     /// Gives a key another expiry.
@@ -159,7 +158,7 @@ impl Shard {
     pub fn expiry(&self, key: &str, budget: Budget) -> Result<Option<Option<f64>>> {
         self.read(budget, |session| {
             let mut find = session.connection.prepare_cached(FIND_EXPIRY)?;
-            let found = find.query_row(params![key, sys::wall_clock()], |row| row.get::<_, Option<f64>>(1));
+            let found = find.query_row(params![key, sys::wall_clock()], |row| Ok(number(row.get_ref(1)?)));
             Ok(found.optional()?)
         })
     }
@@ -223,7 +222,7 @@ fn put(
     let mut rows = find.query([key])?;
     let old = match rows.next()? {
         Some(row) => {
-            let is_live = row.get::<_, Option<f64>>(2)?.is_none_or(|expiry| expiry > now);
+            let is_live = number(row.get_ref(2)?).is_none_or(|expiry| expiry > now);
             Some((row.get::<_, i64>(0)?, file_of(row, 1)?, is_live))
         }
         None => None,
@@ -244,6 +243,16 @@ fn put(
     }
     cull(session, now, leavings)?;
     Ok(true)
+}
+
+/// An expiry as SQLite compares it: what is no number never ends.
+fn number(value: ValueRef<'_>) -> Option<f64> {
+    #[allow(clippy::cast_precision_loss, reason = "seconds")]
+    match value {
+        ValueRef::Integer(seconds) => Some(seconds as f64),
+        ValueRef::Real(seconds) => Some(seconds),
+        ValueRef::Null | ValueRef::Text(_) | ValueRef::Blob(_) => None,
+    }
 }
 
 /// Whether reading changes rows.

@@ -6,8 +6,8 @@ use rusqlite::types::{ToSqlOutput, Value, ValueRef};
 use super::fault::Fault;
 use super::files::Name;
 use crate::backend::{Stored, StoredRef};
-use crate::codec::diskcache::{self as kind, BYTES, FLOAT, INT, NULL, PICKLE, TEXT};
 use crate::error::{Error, Kind};
+use crate::stored::kind::{BYTES, FLOAT, INT, NULL, PICKLE, TEXT};
 
 const MODE_NONE: i64 = 0;
 const MODE_RAW: i64 = 1;
@@ -138,14 +138,19 @@ impl<'a> Columns<'a> {
         }
         let value = match value.flags {
             NULL => Some(Cell::Null),
-            INT => kind::int(value.bytes).map(Cell::Int),
-            FLOAT => kind::float(value.bytes).map(Cell::Float),
+            INT => number(value.bytes).map(Cell::Int),
+            FLOAT => number(value.bytes).map(Cell::Float),
             TEXT => Some(Cell::Text(value.bytes)),
             BYTES | PICKLE => Some(Cell::Blob(value.bytes)),
             _ => None,
         };
         Ok(Self { size: 0, mode, filename: None, value: value.ok_or_else(not_kept)? })
     }
+}
+
+/// A number as it was written for the codec: Rust reads all that Python's `repr` writes.
+fn number<N: std::str::FromStr>(digits: &[u8]) -> Option<N> {
+    std::str::from_utf8(digits).ok()?.parse().ok()
 }
 
 fn not_kept() -> Error {

@@ -1,5 +1,6 @@
 //! A connection to a shard's database, and transactions on it.
 
+use std::mem::ManuallyDrop;
 use std::os::fd::AsFd;
 use std::os::unix::fs::MetadataExt;
 use std::path::Path;
@@ -149,20 +150,21 @@ const WRITE_AHEAD: [u8; 2] = [2, 2];
 /// only taken inside SQLite, where nobody is during a fork ([`sys::Inside`]).
 pub fn inherit_locks(folder: &Path) -> Result<(), Fault> {
     use std::os::unix::fs::FileExt;
-    let file = match std::fs::File::open(folder.join("cache.db")) {
-        Ok(file) => file,
-        Err(_) => return Ok(()), // there is none, or opening it will say why not
-    };
+    // where there is none there is nothing to lock; where it cannot be opened, opening it again will say why
+    let Some(file) = open_for_good(&folder.join("cache.db")) else { return Ok(()) };
     let mut journal = [0; 2];
     if file.read_exact_at(&mut journal, JOURNAL).is_ok() && journal == WRITE_AHEAD {
         lock(&file, SHARED, folder)?;
-        if let Ok(shared) = std::fs::File::open(folder.join("cache.db-shm")) {
+        if let Some(shared) = open_for_good(&folder.join("cache.db-shm")) {
             lock(&shared, ALIVE, folder)?;
-            std::mem::forget(shared);
         }
     }
-    std::mem::forget(file); // closing it would end the lock
     Ok(())
+}
+
+/// A file that is never closed: that would end all locks that this process has on it, whoever took them.
+fn open_for_good(path: &Path) -> Option<ManuallyDrop<std::fs::File>> {
+    std::fs::File::open(path).ok().map(ManuallyDrop::new)
 }
 
 fn lock(file: &std::fs::File, (start, len): (u32, u32), folder: &Path) -> Result<(), Fault> {

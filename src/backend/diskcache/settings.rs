@@ -233,8 +233,8 @@ fn is_whole(
     has_tags: bool,
 ) -> Result<bool, Fault> {
     let same = |(name, value): &(String, Scalar)| there.iter().any(|(known, old)| known == name && old == value);
-    let counted = |name: &&str| there.iter().any(|(known, _)| known == name);
-    if !all.iter().all(same) || !COUNTED.iter().all(|name| counted(&name)) {
+    let counted = |name: &str| there.iter().any(|(known, _)| known == name);
+    if !all.iter().all(same) || !COUNTED.iter().all(|name| counted(name)) {
         return Ok(false);
     }
     for statement in SCHEMA.into_iter().chain(policy.index()) {

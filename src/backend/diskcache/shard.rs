@@ -15,8 +15,8 @@ use crate::lock::Mutex;
 use crate::sys::{Inside, PerProcess};
 use crate::timeout::{Budget, Deadline};
 
-/// Connections that are kept for the next operation. Each has three descriptors.
-const KEPT: usize = 8;
+/// Connections that are kept for the next operation. Each has descriptors and a cache of pages (`sqlite_cache_size`).
+const KEPT: usize = 4;
 
 /// A shard of a cache.
 pub struct Shard {
@@ -118,7 +118,7 @@ impl Shard {
         };
         session.start_clock(deadline);
         let done = work(&session);
-        if done.as_ref().err().is_none_or(Fault::is_harmless) {
+        if done.as_ref().err().is_none_or(Fault::is_harmless) && session.connection.is_autocommit() {
             let mut sessions = idle.sessions.lock();
             if sessions.len() < KEPT {
                 sessions.push(session);

@@ -21,8 +21,7 @@ use std::sync::Arc;
 use self::shelf::Shelf;
 use super::lane::Lane;
 use super::{
-    Backend, Capability, Habits, IncrBy, Job, Keys, Order, Request, Spawner, Stored, StoredRef, Ticket, Touched, When,
-    Written, perform,
+    Backend, Capability, Habits, IncrBy, Job, Keys, Request, Spawner, Stored, StoredRef, Ticket, Touched, When, Written,
 };
 use crate::config::Culling;
 use crate::error::{Error, Kind, Result};
@@ -107,32 +106,12 @@ impl Backend for File {
     }
 
     fn start(&self, request: Request<'_>, budget: Budget, ticket: Ticket) {
-        let order = match Order::copy(&request) {
-            Ok(order) => order,
-            Err(error) => return ticket.answer(Err(error)),
-        };
-        let size = request.value_bytes();
-        let (file, budget) = (self.clone(), budget.fixed()); // waiting in the lane counts
-        let job = move |may_run: Result<()>| {
-            let answer = may_run.and_then(|()| began_in_time(budget));
-            ticket.answer(answer.and_then(|()| perform(&file, &order.request(), budget)));
-        };
-        self.lane.push(size, Box::new(job));
+        self.lane.start(self, &request, budget, ticket);
     }
 
     fn start_job(&self, _keys: Keys<'_>, budget: Budget, job: Job) {
-        let budget = budget.fixed();
-        self.lane.push(0, Box::new(move |may_run| job(may_run.and_then(|()| began_in_time(budget)))));
+        self.lane.start_job(budget, job);
     }
-}
-
-/// To be asked when an operation's turn comes: nothing of it has been done yet.
-fn began_in_time(budget: Budget) -> Result<()> {
-    if budget.start().left().is_some() {
-        return Ok(());
-    }
-    let reason = format!("the deadline of {} ms passed while waiting for its turn", budget.total().as_millis());
-    Err(Error::new(Kind::Timeout, reason))
 }
 
 fn no_keys(done: &str) -> Error {

@@ -30,10 +30,10 @@ mod stream;
 mod tls;
 #[cfg(feature = "tls")]
 mod tls_fault;
-mod waiter;
 mod waiting;
 mod wire;
 
+#[cfg(feature = "memcached")]
 pub(crate) use breaker::Watch;
 pub(crate) use fault::unexpected;
 pub(crate) use input::{Found, Input, garbage};

@@ -3,6 +3,7 @@
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
 
 use bytes::Bytes;
 
@@ -14,12 +15,12 @@ use super::lanes::Front;
 use super::pipe::Tools;
 use super::pool::Pool;
 use super::protocol::{Endpoint, Nature, Protocol, Way};
-use super::{request, waiter};
+use super::request;
 use crate::backend::fence::{Scope, number};
 use crate::backend::request::by_call;
 use crate::backend::{
     Backend, Capability, Counted, Entry, Habits, Health, Job, Keys, Order, Page, Reply, Request, Spawner, Stored,
-    StoredRef, Ticket, Touched, When, Written, perform,
+    StoredRef, Ticket, Touched, When, Written, perform, waiter,
 };
 use crate::config::Address;
 use crate::error::{Error, Kind, Result};
@@ -57,7 +58,9 @@ impl<P: Protocol> Server<P> {
         let shown = endpoint.shown.clone();
         let tools = Tools {
             resolver: Arc::new(Resolver::default()),
-            breaker: Arc::new(Breaker::new(endpoint.breaker, shown.clone(), log.clone()).watched(endpoint.watch.clone())),
+            breaker: Arc::new(
+                Breaker::new(endpoint.breaker, shown.clone(), log.clone()).watched(endpoint.watch.clone()),
+            ),
             counts: Arc::new(Counts::default()),
             endpoint: Arc::new(endpoint),
             protocol: protocol.clone(),
@@ -100,7 +103,8 @@ impl<P: Protocol> Server<P> {
         let budget = budget.fixed();
         let deadline = budget.start();
         let nature = self.protocol.nature(request);
-        let answer = waiter::wait(&deadline, |ticket| self.front.start_unordered(request, deadline, ticket));
+        let answer =
+            waiter::wait(&deadline, Duration::ZERO, |ticket| self.front.start_unordered(request, deadline, ticket));
         let error = match answer {
             Some(Ok(Reply::Value(Some(value)))) if value.bytes.len() <= COPIED_OUT => {
                 return Ok(Reply::Value(Some(Bytes::copy_from_slice(&value.bytes).into())));

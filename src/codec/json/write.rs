@@ -2,12 +2,16 @@
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
+use serde_json::ser::{CompactFormatter, Formatter};
 
 use super::escape;
 use crate::error::{Error, Kind, Result};
 use crate::float;
 use crate::value::arena::{Cursor, NIL, Node};
 use crate::value::{Limits, Loss, Tree, dates, decimal};
+
+/// For so many stored bytes there is room from the beginning.
+const ROOM_AT_ONCE: usize = 512 << 10;
 
 /// Shows a value as JSON text.
 ///
@@ -28,6 +32,8 @@ pub fn write(tree: &Tree, limits: &Limits) -> Result<(String, Loss)> {
         open_groups: vec![0; tables.group_count().div_ceil(64)],
         open_objects: vec![0; tables.object_count().div_ceil(64)],
     };
+    // Most JSON is up to twice as long as its pickle; of a large value it grows as it has to.
+    let _ = writer.out.try_reserve(tables.stored_len().min(ROOM_AT_ONCE).saturating_mul(2));
     writer.value(tree.root)?;
     while let Some(step) = writer.steps.pop() {
         writer.step(&step)?;
@@ -201,21 +207,9 @@ impl Writer<'_> {
     }
 
     fn int(&mut self, value: i64) -> Result<()> {
-        let mut digits = [0_u8; 20];
-        let mut place = digits.len();
-        let mut rest = value.unsigned_abs();
-        for digit in digits.iter_mut().rev() {
-            *digit = b'0' + u8::try_from(rest % 10).unwrap_or(0);
-            place -= 1;
-            rest /= 10;
-            if rest == 0 {
-                break;
-            }
-        }
-        if value < 0 {
-            self.out.push(b'-');
-        }
-        self.push(digits.get(place..).unwrap_or_default())
+        // Writing to a Vec cannot fail.
+        let _ = CompactFormatter.write_i64(&mut self.out, value);
+        self.check(0)
     }
 
     fn bytes(&mut self, bytes: &[u8]) -> Result<()> {
@@ -326,7 +320,8 @@ impl Writer<'_> {
         Ok(())
     }
 
-    #[inline]
+    #[inline(always)]
+    #[allow(clippy::inline_always, reason = "what is pushed is mostly a literal of a few bytes")]
     fn push(&mut self, text: &[u8]) -> Result<()> {
         self.check(text.len())?;
         self.out.extend_from_slice(text);

@@ -2,6 +2,7 @@
 
 use std::cell::RefCell;
 use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 use crate::backend::{Answer, Reply, Sink, Ticket};
 use crate::error::Result;
@@ -27,9 +28,9 @@ struct Slot {
     answer: Option<Result<Reply>>,
 }
 
-/// Begins an operation and waits for its answer; `None` when the deadline passes first. What is answered later is
-/// dropped.
-pub(super) fn wait(deadline: &Deadline, begin: impl FnOnce(Ticket)) -> Option<Result<Reply>> {
+/// Begins an operation and waits for its answer; `None` when that has not come so long after the deadline. What is
+/// answered later is dropped.
+pub(crate) fn wait(deadline: &Deadline, patience: Duration, begin: impl FnOnce(Ticket)) -> Option<Result<Reply>> {
     let waiter = mine();
     let number = {
         let mut slot = waiter.slot.lock();
@@ -43,10 +44,11 @@ pub(super) fn wait(deadline: &Deadline, begin: impl FnOnce(Ticket)) -> Option<Re
         if let Some(answer) = slot.answer.take() {
             return Some(answer);
         }
-        let Some(left) = deadline.left() else {
+        let left = (deadline.end() + patience).saturating_duration_since(Instant::now());
+        if left.is_zero() {
             slot.number += 1;
             return None;
-        };
+        }
         slot = waiter.came.wait_for(slot, left);
     }
 }
@@ -77,8 +79,6 @@ impl Sink for Waiter {
 
 #[cfg(test)]
 mod tests {
-    use std::time::Duration;
-
     use super::*;
     use crate::error::{Error, Kind};
     use crate::timeout::Budget;
@@ -88,29 +88,29 @@ mod tests {
         let now = || Budget::new(Duration::ZERO).start();
         let long = Budget::new(Duration::from_secs(60));
         let mut late = None;
-        assert!(wait(&now(), |ticket| late = Some(ticket)).is_none());
-        let answer = wait(&long.start(), |ticket| {
+        assert!(wait(&now(), Duration::ZERO, |ticket| late = Some(ticket)).is_none());
+        let answer = wait(&long.start(), Duration::ZERO, |ticket| {
             late.take().unwrap().answer(Ok(Reply::Removed(1)));
             std::thread::spawn(move || ticket.answer(Ok(Reply::Removed(2))));
         });
         assert!(matches!(answer, Some(Ok(Reply::Removed(2)))));
-        let kept = wait(&long.start(), |ticket| ticket.answer(Err(Error::new(Kind::Busy, "full"))));
+        let kept = wait(&long.start(), Duration::ZERO, |ticket| ticket.answer(Err(Error::new(Kind::Busy, "full"))));
         assert_eq!(kept.unwrap().unwrap_err().kind(), Kind::Busy);
         // an answer that came just before nobody waited any more
-        assert!(wait(&now(), drop).is_some());
+        assert!(wait(&now(), Duration::ZERO, drop).is_some());
     }
 
     #[test]
     fn an_operation_that_panicked_leaves_no_answer_behind() {
         let long = Budget::new(Duration::from_secs(60));
         let begun = std::panic::catch_unwind(|| {
-            wait(&long.start(), |ticket| {
+            wait(&long.start(), Duration::ZERO, |ticket| {
                 ticket.answer(Ok(Reply::Removed(1)));
                 std::panic::resume_unwind(Box::new(()));
             })
         });
         assert!(begun.is_err());
-        let answer = wait(&long.start(), |ticket| ticket.answer(Ok(Reply::Removed(2))));
+        let answer = wait(&long.start(), Duration::ZERO, |ticket| ticket.answer(Ok(Reply::Removed(2))));
         assert!(matches!(answer, Some(Ok(Reply::Removed(2)))));
     }
 }

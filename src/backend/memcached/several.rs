@@ -1,0 +1,337 @@
+//! The cache of an alias: one server or several, each key on the one that its client would choose (M-4, M-5).
+//!
+//! Operations on one key keep their order, since a key has one server. `incr_version`, begun asynchronously over several
+//! servers, keeps its order with what is begun on the old key only.
+
+use std::borrow::Cow;
+use std::sync::Arc;
+
+use super::calls::{habits, supports};
+use super::choice::Choice;
+use super::join::{Join, Whole};
+use super::key;
+use super::protocol::Text;
+use super::standing::Standing;
+use crate::backend::net::{self, Endpoint};
+use crate::backend::request::by_call;
+use crate::backend::{
+    Answer, Backend, Capability, Counted, Entry, Habits, Health, Job, Keys, Order, Page, Reply, Request, Sink, Spawner,
+    Stored, StoredRef, Ticket, Touched, When, Written, perform,
+};
+use crate::config;
+use crate::error::{Error, Kind, Result};
+use crate::key::MadeKey;
+use crate::lock::Mutex;
+use crate::log::Log;
+use crate::timeout::{Budget, Ttl};
+
+/// The servers of an alias.
+pub(super) struct Several {
+    config: config::Memcached,
+    choice: Choice,
+    members: Vec<Arc<Member>>,
+    spawner: Arc<dyn Spawner>,
+}
+
+/// One of the servers.
+struct Member {
+    server: net::Server<Text>,
+    standing: Arc<Standing>,
+}
+
+/// Some of the keys or entries of a request, for one server, and where they stand in the request.
+struct Part<T> {
+    member: Arc<Member>,
+    items: Vec<T>,
+    places: Vec<usize>,
+}
+
+/// What is asked of each server, and how the answers make one.
+struct Spread {
+    orders: Vec<(Arc<Member>, Order)>,
+    whole: Whole,
+}
+
+impl Several {
+    /// Connects when it is first used. `spawner` runs the asynchronous operations; `log` hears of servers that come and
+    /// go.
+    pub(super) fn open(config: config::Memcached, spawner: &Arc<dyn Spawner>, log: &Arc<dyn Log>) -> Self {
+        let member = |server: &config::MemcachedServer| {
+            let shown = server.shown.clone();
+            let standing = Arc::new(Standing::new(config.failover, shown.clone(), log.clone()));
+            let endpoint = Endpoint {
+                address: server.address.clone(),
+                shown,
+                connect: config.connect,
+                connect_setting: "connect_timeout",
+                max_connections: config.max_connections,
+                connections_setting: "max_pool_size or LARDER.MAX_CONNECTIONS",
+                resting: config.resting.clone(),
+                breaker: config.breaker,
+                watch: Some(standing.clone()),
+            };
+            let server = net::Server::open(endpoint, Text::new(config.client), spawner.clone(), log.clone());
+            Arc::new(Member { server, standing })
+        };
+        let members = config.servers.iter().map(member).collect();
+        Self { choice: Choice::new(&config), members, config, spawner: spawner.clone() }
+    }
+
+    /// The server of a key, and the key as it is sent there.
+    fn locate<'k>(&self, key: &'k MadeKey) -> Result<(&Arc<Member>, Cow<'k, MadeKey>)> {
+        key::check(&self.config, key)?; // K-7, K-8
+        let prefix = self.config.key_prefix.as_bytes();
+        let sent = if prefix.is_empty() { Cow::Borrowed(key) } else { Cow::Owned(key.behind(prefix)) };
+        let usable = |index: usize| self.members.get(index).is_some_and(|member| member.standing.is_usable());
+        let by = if self.config.chooses_with_prefix { &sent } else { key };
+        let member = self.choice.pick(by.as_bytes(), &usable).and_then(|index| self.members.get(index));
+        member.map(|member| (member, sent)).ok_or_else(all_down)
+    }
+
+    /// Divides keys or entries among the servers; `under` makes of one the same under the key that is sent.
+    fn divide<T>(
+        &self,
+        items: &[T],
+        key: impl Fn(&T) -> &MadeKey,
+        under: impl Fn(&T, MadeKey) -> T,
+    ) -> Result<Vec<Part<T>>> {
+        let mut parts: Vec<Part<T>> = Vec::new();
+        for (place, item) in items.iter().enumerate() {
+            let (member, sent) = self.locate(key(item))?;
+            let item = under(item, sent.into_owned());
+            match parts.iter_mut().find(|part| Arc::ptr_eq(&part.member, member)) {
+                Some(part) => {
+                    part.items.push(item);
+                    part.places.push(place);
+                }
+                None => parts.push(Part { member: member.clone(), items: vec![item], places: vec![place] }),
+            }
+        }
+        Ok(parts)
+    }
+
+    /// What becomes of a request that is not about one key.
+    fn spread(&self, request: &Request<'_>) -> Result<Spread> {
+        let lenient = self.config.ignore_exceptions;
+        match *request {
+            Request::GetMany(keys) => {
+                let parts = self.divide(keys, |key| key, |_, sent| sent)?;
+                Ok(Spread::of(parts, Order::GetMany, |places| Whole::of_values(keys.len(), places, lenient)))
+            }
+            Request::SetMany(entries, ttl) => {
+                let sent = |entry: &Entry, key| Entry { key, value: entry.value.clone() };
+                let parts = self.divide(entries, |entry| &entry.key, sent)?;
+                let order = |entries| Order::SetMany(entries, ttl);
+                Ok(Spread::of(parts, order, |places| Whole::of_writes(entries.len(), places)))
+            }
+            Request::DeleteMany(keys) => {
+                let parts = self.divide(keys, |key| key, |_, sent| sent)?;
+                Ok(Spread::of(parts, Order::DeleteMany, |places| Whole::of_removals(places.len(), lenient)))
+            }
+            Request::Clear(None) => Ok(self.spread_to_all(&Order::Clear(None))),
+            Request::Ping => Ok(self.spread_to_all(&Order::Ping)),
+            Request::PurgeExpired => Ok(Spread { orders: Vec::new(), whole: Whole::of_removals(0, false) }),
+            _ => Err(Error::new(Kind::Unsupported, "memcached cannot list its keys")),
+        }
+    }
+
+    fn spread_to_all(&self, order: &Order) -> Spread {
+        let orders: Vec<_> = self.members.iter().map(|member| (member.clone(), order.clone())).collect();
+        Spread { whole: Whole::of_deeds(orders.len()), orders }
+    }
+
+    /// The server that gets requests for several keys as they are.
+    fn only(&self) -> Option<&Member> {
+        match &*self.members {
+            [only] if self.config.key_prefix.is_empty() => Some(only),
+            _ => None,
+        }
+    }
+
+    fn call(&self, request: &Request<'_>, budget: Budget) -> Result<Reply> {
+        let Some(key) = request.key() else { return self.call_several(request, budget) };
+        let (member, sent) = self.locate(key)?;
+        let budget = if is_plain_set(request) { budget.fixed() } else { budget };
+        let reply = perform(&member.server, &request.on(&sent), budget)?;
+        if is_refusal(request, &reply) {
+            member.server.delete(&sent, budget)?; // M-10
+            return Err(not_stored());
+        }
+        Ok(reply)
+    }
+
+    /// Asks one server after the other: each gets all its keys at once.
+    fn call_several(&self, request: &Request<'_>, budget: Budget) -> Result<Reply> {
+        let budget = budget.fixed();
+        if let (Some(only), Request::GetMany(keys)) = (self.only(), request) {
+            keys.iter().try_for_each(|key| self.locate(key).map(drop))?;
+            return perform(&only.server, request, budget);
+        }
+        let Spread { orders, mut whole } = self.spread(request)?;
+        for (part, (member, order)) in orders.iter().enumerate() {
+            whole.take(part, perform(&member.server, &order.request(), budget));
+        }
+        whole.answer()
+    }
+
+    fn begin(&self, request: &Request<'_>, budget: Budget, ticket: Ticket) -> std::result::Result<(), (Ticket, Error)> {
+        let Some(key) = request.key() else {
+            let spread = match self.spread(request) {
+                Ok(spread) => spread,
+                Err(error) => return Err((ticket, error)),
+            };
+            let budget = budget.fixed();
+            if spread.orders.is_empty() {
+                ticket.answer(spread.whole.answer());
+                return Ok(());
+            }
+            let tickets = Join::tickets(spread.whole, ticket);
+            for ((member, order), ticket) in spread.orders.iter().zip(tickets) {
+                member.server.start(order.request(), budget, ticket);
+            }
+            return Ok(());
+        };
+        let (member, sent) = match self.locate(key) {
+            Ok(located) => located,
+            Err(error) => return Err((ticket, error)),
+        };
+        if !is_plain_set(request) {
+            member.server.start(request.on(&sent), budget, ticket);
+            return Ok(());
+        }
+        let budget = budget.fixed();
+        let unsetting = Unsetting {
+            member: member.clone(),
+            key: sent.clone().into_owned(),
+            budget,
+            spawner: self.spawner.clone(),
+            ticket: Mutex::new(Some(ticket)),
+        };
+        member.server.start(request.on(&sent), budget, Ticket::new(Arc::new(unsetting), 0));
+        Ok(())
+    }
+}
+
+impl Spread {
+    fn of<T>(
+        parts: Vec<Part<T>>,
+        order: impl Fn(Vec<T>) -> Order,
+        whole: impl FnOnce(Vec<Vec<usize>>) -> Whole,
+    ) -> Self {
+        let mut orders = Vec::with_capacity(parts.len());
+        let mut places = Vec::with_capacity(parts.len());
+        for part in parts {
+            orders.push((part.member, order(part.items)));
+            places.push(part.places);
+        }
+        Self { orders, whole: whole(places) }
+    }
+}
+
+/// Whether a request is a set that nothing but the server can refuse.
+fn is_plain_set(request: &Request<'_>) -> bool {
+    matches!(request, Request::Set { when: When::Always, .. })
+}
+
+/// Whether the server refused it all the same.
+fn is_refusal(request: &Request<'_>, reply: &Reply) -> bool {
+    is_plain_set(request) && matches!(reply, Reply::Written(Written::NotStored))
+}
+
+/// Removes the old value where the server did not store the new one (M-10), and answers then.
+struct Unsetting {
+    member: Arc<Member>,
+    key: MadeKey,
+    budget: Budget,
+    spawner: Arc<dyn Spawner>,
+    ticket: Mutex<Option<Ticket>>,
+}
+
+impl Sink for Unsetting {
+    fn deliver(&self, answers: &mut Vec<Answer>) {
+        let Some((_, answer)) = answers.pop() else { return };
+        let Some(ticket) = self.ticket.lock().take() else { return };
+        let Ok(Reply::Written(Written::NotStored)) = answer else { return ticket.answer(answer) };
+        let (member, key, budget) = (self.member.clone(), self.key.clone(), self.budget);
+        // Where it cannot be begun any more the ticket is dropped, which is an answer.
+        let _ = self.spawner.spawn(Box::pin(async move {
+            let done = Ticket::new(Arc::new(Unset(Mutex::new(Some(ticket)))), 0);
+            member.server.start(Request::Delete(&key), budget, done);
+        }));
+    }
+}
+
+/// Answers a set whose old value was removed.
+struct Unset(Mutex<Option<Ticket>>);
+
+impl Sink for Unset {
+    fn deliver(&self, answers: &mut Vec<Answer>) {
+        let Some((_, answer)) = answers.pop() else { return };
+        if let Some(ticket) = self.0.lock().take() {
+            ticket.answer(answer.and_then(|_| Err(not_stored())));
+        }
+    }
+}
+
+fn not_stored() -> Error {
+    Error::new(Kind::Server, "the server did not store the value; the old one was removed")
+}
+
+fn all_down() -> Error {
+    let reason =
+        "all servers were left out, since they could not be reached again and again; they are tried again soon";
+    Error::new(Kind::Connection, reason)
+}
+
+impl Backend for Several {
+    fn supports(&self, capability: Capability) -> bool {
+        supports(capability)
+    }
+
+    fn habits(&self) -> Habits {
+        habits()
+    }
+
+    by_call!();
+
+    fn start(&self, request: Request<'_>, budget: Budget, ticket: Ticket) {
+        if let Err((ticket, error)) = self.begin(&request, budget, ticket) {
+            ticket.answer(Err(error));
+        }
+    }
+
+    fn start_job(&self, keys: Keys<'_>, budget: Budget, job: Job) {
+        let member = match keys {
+            Keys::These([first, ..]) => self.locate(first).map(|(member, _)| member),
+            Keys::These([]) | Keys::All => self.members.first().ok_or_else(all_down),
+        };
+        match member {
+            Ok(member) => {
+                // as they are sent: the order is kept by that
+                let sent: Vec<MadeKey> = match keys {
+                    Keys::These(keys) => keys
+                        .iter()
+                        .filter_map(|key| self.locate(key).ok().filter(|(of, _)| Arc::ptr_eq(of, member)))
+                        .map(|(_, sent)| sent.into_owned())
+                        .collect(),
+                    Keys::All => Vec::new(),
+                };
+                let keys = if matches!(keys, Keys::All) { Keys::All } else { Keys::These(&sent) };
+                member.server.start_job(keys, budget, job);
+            }
+            Err(error) => job(Err(error)),
+        }
+    }
+
+    fn begin_batch(&self) {
+        self.members.iter().for_each(|member| member.server.begin_batch());
+    }
+
+    fn end_batch(&self) {
+        self.members.iter().for_each(|member| member.server.end_batch());
+    }
+
+    fn health(&self) -> Vec<Health> {
+        self.members.iter().flat_map(|member| member.server.health()).collect()
+    }
+}
