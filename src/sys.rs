@@ -8,33 +8,18 @@ use std::sync::atomic::{AtomicBool, AtomicI32, AtomicPtr, AtomicU32, Ordering};
 use std::time::{SystemTime, UNIX_EPOCH};
 
 mod bell;
-mod calm;
 mod forks;
 mod process;
-mod span;
 
 pub use self::bell::Bell;
-pub use self::calm::Inside;
 pub use self::forks::{Forking, around_forks};
 pub use self::process::PerProcess;
-pub use self::span::share;
 
 static GENERATION: AtomicU32 = AtomicU32::new(0);
 static WATCHED: AtomicBool = AtomicBool::new(false);
 
-extern "C" fn before_fork() {
-    forks::before();
-    calm::before_fork();
-}
-
-extern "C" fn after_fork() {
-    calm::after_fork();
-    forks::after();
-}
-
 extern "C" fn in_child() {
     GENERATION.fetch_add(1, Ordering::Relaxed);
-    calm::in_child();
     close_inherited();
 }
 
@@ -43,7 +28,7 @@ pub fn watch_forks() {
     // not a Once: a child that was forked inside of it would wait for ever
     if !WATCHED.swap(true, Ordering::AcqRel) {
         // SAFETY: the handlers keep to what a fork allows; `-z nodelete` keeps them mapped.
-        unsafe { libc::pthread_atfork(Some(before_fork), Some(after_fork), Some(in_child)) };
+        unsafe { libc::pthread_atfork(Some(forks::before), Some(forks::after), Some(in_child)) };
     }
 }
 

@@ -34,6 +34,8 @@ mod order;
 #[cfg(feature = "redis")]
 pub mod redis;
 mod request;
+#[cfg(any(feature = "sqlite-system", feature = "diskcache"))]
+mod sqlite;
 mod ticket;
 #[cfg(any(feature = "net", feature = "postgres", feature = "mysql"))]
 mod waiter;

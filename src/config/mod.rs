@@ -9,7 +9,8 @@
 //!
 //! or the map of aliases alone (what stands under `CACHES` here). UTF-8, at most 16 MiB and 32 levels deep. A name that
 //! stands twice in one object is an error. Beside `CACHES` these are known: `DJANGO_REDIS_IGNORE_EXCEPTIONS` and
-//! `DJANGO_REDIS_CONNECTION_FACTORY` are honoured; `DATABASES`, `USE_TZ`, `TIME_ZONE`, `CACHE_HERD_TIMEOUT`,
+//! `DJANGO_REDIS_CONNECTION_FACTORY` are honoured, and so are `DATABASES`, `USE_TZ` (true where it is not there) and
+//! `TIME_ZONE` (`America/Chicago` where it is not there, as in Django) by database aliases; `CACHE_HERD_TIMEOUT`,
 //! `DJANGO_REDIS_SCAN_ITERSIZE`, `DJANGO_REDIS_LOG_IGNORED_EXCEPTIONS`, `DJANGO_REDIS_LOGGER` and
 //! `DJANGO_REDIS_CLOSE_CONNECTION` are accepted and have no effect yet. Names that begin with `$` or `_` are the writer's
 //! own. Others give a warning.
@@ -42,14 +43,15 @@
 //!
 //! | name | default | meaning |
 //! |---|---|---|
-//! | `TIMEOUT_MS` | SOCKET_TIMEOUT, `socket_timeout`, `timeout` or `receive_timeout` where given, else 5000 | the whole time that a call may take, in milliseconds |
+//! | `TIMEOUT_MS` | SOCKET_TIMEOUT, `socket_timeout`, `timeout` or `receive_timeout` where given, for databases what is said below, else 5000 | the whole time that a call may take, in milliseconds |
 //! | `MAX_VALUE_BYTES` | 512 MiB | the largest stored or shown value |
 //! | `MAX_VALUE_NODES` | 16,777,216 | the most parts of one value |
 //! | `MAX_VALUE_DEPTH` | 1000 | the deepest nesting of one value |
-//! | `MAX_CONNECTIONS` | `max_connections` or `max_pool_size` where given, else 100 | blocking connections at the same time, to each server |
-//! | `BREAKER` | `{"FAILURES": 5, "PAUSE_MS": 500}` | after so many failures in a row calls to a server fail at once for so long; `false`: never |
+//! | `MAX_CONNECTIONS` | `max_connections` or `max_pool_size` where given, else 100; for databases 16 | blocking connections at the same time, to each server or to the database |
+//! | `BREAKER` | `{"FAILURES": 5, "PAUSE_MS": 500}` | after so many failures in a row calls to a Redis or memcached server fail at once for so long; `false`: never |
+//! | `DATABASE` | `default` | which of `DATABASES` a database alias is in |
 //!
-//! All but the last are whole numbers greater than 0, and so are the two in it; other names are errors.
+//! All but the last two are whole numbers greater than 0, and so are the two in `BREAKER`; other names are errors.
 //!
 //! # Backends
 //!
@@ -63,7 +65,8 @@
 //! | `django.core.cache.backends.memcached.PyMemcacheCache` | a server, or several: a list, or a text split at `;` and `,`; below | pymemcache's names, below |
 //! | `django.core.cache.backends.memcached.PyLibMCCache` | likewise | pylibmc's names, below |
 //! | `diskcache.DjangoCache` | a directory, with `~` and `$NAME` replaced as in diskcache; a relative one is taken from the working directory when the configuration is read, with a warning | diskcache's names, below |
-//! | `….db.DatabaseCache`, `django_valkey.cache.ValkeyCache` | | not in this version |
+//! | `django.core.cache.backends.db.DatabaseCache` | the name of a table | `MAX_ENTRIES`, `CULL_FREQUENCY`; where the table is stands in `DATABASES`, below |
+//! | `django_valkey.cache.ValkeyCache` | | not in this version |
 //!
 //! Sentinel, other clients than DefaultClient, other serializers than pickle, compressors, and PICKLE_VERSION 0 and 1 are
 //! not in this version either.
@@ -197,6 +200,39 @@
 //!
 //! Other names are kept as settings, as in diskcache, with a warning; `directory`, `shards`, `timeout` and other names with
 //! `disk_` are errors, as in Python.
+//!
+//! # Databases
+//!
+//! An alias over DatabaseCache is in the database `default` of `DATABASES`, or in the one that its
+//! `"LARDER": {"DATABASE": …}` names. There are no routers. A name that is already in quotes is taken as it is, so that
+//! `schema"."table` names a table in a schema, as in Django.
+//!
+//! | name | meaning |
+//! |---|---|
+//! | `ENGINE` | `django.db.backends.sqlite3`, `django.db.backends.postgresql` or `django.db.backends.mysql` (MariaDB too). Oracle and engines of others: such an alias cannot be opened |
+//! | `NAME` | the database; for SQLite a file (a relative one is taken from the working directory when the configuration is read, with a warning) or a `file:` URI, never in memory. larder makes no file unless it is asked to make the table |
+//! | `USER`, `PASSWORD` | who asks; never shown |
+//! | `HOST`, `PORT` | where; a HOST that begins with `/` is the directory of PostgreSQL's socket, or the path of MySQL's. No HOST, and `localhost` for MySQL: the socket that is found in the usual places, else 127.0.0.1 |
+//! | `TIME_ZONE` | the zone of the column `expires` with USE_TZ, where it is not UTC; an error without USE_TZ, as in Django |
+//! | `OPTIONS` | the driver's, below; unknown names are errors, since Python's driver raises one |
+//!
+//! The other names of Django (`ATOMIC_REQUESTS`, `CONN_MAX_AGE`, `TEST`, …) change nothing; unknown ones give a warning.
+//!
+//! SQLite: `timeout` (5 s: how long to wait for a lock; a longer one is also the time of a call), `init_command` (of it
+//! only PRAGMAs that change nothing but the connection, `synchronous` for example; the others give a warning, and
+//! `journal_mode` is left to Django). `transaction_mode` is checked, and changes nothing: larder's transactions are
+//! immediate. The other arguments of `sqlite3.connect` change nothing.
+//!
+//! PostgreSQL: `sslmode`, `sslrootcert`, `sslcert`, `sslkey`, `connect_timeout`, `options` (`-c name=value`),
+//! `application_name`, `assume_role`, `isolation_level` (1 to 4), `pool` (`max_size`), `prepare_threshold` (`null`: no
+//! named statements, for poolers such as PgBouncer; larder prepares where it is not given). Keepalives, encodings and
+//! Python's own arguments change nothing. `service`, `passfile`, `hostaddr`, `target_session_attrs`, revocation lists and
+//! the like are not in this version.
+//!
+//! MySQL: `charset` (utf8mb4), `collation`, `sql_mode`, `init_command`, `isolation_level` (`read committed`; `null`: the
+//! server's), `unix_socket`, `connect_timeout`, `read_timeout` and `write_timeout` (the longer one is the time of a call),
+//! `ssl` (`ca`, `cert`, `key`), `ssl_mode`. Python's own arguments change nothing. `read_default_file`, `auth_plugin` and
+//! the like are not in this version.
 
 mod alias;
 mod class;

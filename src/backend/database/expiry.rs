@@ -185,15 +185,20 @@ fn parse(text: &str) -> Option<(i64, i64, Option<i64>)> {
         return Some((days * DAY, 0, None)); // a date alone, which Python takes for midnight
     }
     rest.byte(b"T ")?;
+    let before = rest.0.len();
     let hour = rest.number(1, 2)?;
-    rest.byte(b":")?;
-    let minute = rest.number(1, 2)?;
-    let (mut second, mut micros) = (0, 0);
+    let is_whole = before - rest.0.len() == 2;
+    let (mut minute, mut second, mut micros) = (0, 0, 0);
     if rest.byte(b":").is_some() {
-        second = rest.number(1, 2)?;
+        minute = rest.number(1, 2)?;
+        if rest.byte(b":").is_some() {
+            second = rest.number(1, 2)?;
+        }
         if rest.byte(b".,").is_some() {
             micros = rest.fraction()?;
         }
+    } else if !is_whole {
+        return None;
     }
     if hour > 23 || minute > 59 || second > 59 {
         return None;
@@ -247,8 +252,7 @@ impl Rest<'_> {
         let mut offset = 0;
         if sign != 0 {
             offset = self.number(2, 2)? * 3600;
-            let _ = self.byte(b":");
-            if !self.0.is_empty() {
+            if self.byte(b":").is_some() || !self.0.is_empty() {
                 offset += self.number(2, 2)? * 60;
             }
         }

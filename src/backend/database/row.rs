@@ -27,16 +27,27 @@ pub fn encode(value: &[u8]) -> Result<String> {
 /// The serialised value of at most `limit` bytes. As in Python, what is no letter of Base64 counts for nothing (line
 /// breaks, for example), and so does what follows the padding.
 pub fn decode(text: &[u8], limit: usize) -> Result<Vec<u8>> {
-    match decode_plain(text, limit) {
-        Err(error) if error.kind() == Kind::Undecodable => decode_plain(&letters_of(text)?, limit),
-        result => result,
+    let error = match decode_plain(text, limit) {
+        Ok(value) => return Ok(value),
+        Err(error) => error,
+    };
+    let letters = letters_of(text).count();
+    if letters == text.len() || error.kind() == Kind::Memory {
+        return Err(error);
     }
+    let mut kept = Vec::new();
+    if largest(letters) <= limit.saturating_add(SLACK) {
+        kept.try_reserve_exact(letters).map_err(|_| no_memory(letters))?;
+        kept.extend(letters_of(text));
+        return decode_plain(&kept, limit);
+    }
+    Err(too_big(largest(letters) - SLACK, limit))
 }
 
 fn decode_plain(text: &[u8], limit: usize) -> Result<Vec<u8>> {
-    let most = text.len() / 4 * 3 + 3;
-    if most > limit.saturating_add(5) {
-        return Err(too_big(most.saturating_sub(5), limit));
+    let most = largest(text.len());
+    if most > limit.saturating_add(SLACK) {
+        return Err(too_big(most - SLACK, limit));
     }
     let mut value = Vec::new();
     value.try_reserve_exact(most).map_err(|_| no_memory(most))?;
@@ -49,20 +60,24 @@ fn decode_plain(text: &[u8], limit: usize) -> Result<Vec<u8>> {
     Ok(value)
 }
 
+/// How many bytes a text can stand for at most: up to [`SLACK`] more than it does.
+fn largest(letters: usize) -> usize {
+    letters / 4 * 3 + 3
+}
+
+/// Two that padding stands for, and three for a rest that is none.
+const SLACK: usize = 5;
+
 /// The letters of Base64 up to the end of the padding.
-fn letters_of(text: &[u8]) -> Result<Vec<u8>> {
-    let mut letters = Vec::new();
-    letters.try_reserve_exact(text.len()).map_err(|_| no_memory(text.len()))?;
-    for byte in text {
-        let is_padding = *byte == b'=' && letters.len() % 4 >= 2;
-        if byte.is_ascii_alphanumeric() || matches!(byte, b'+' | b'/') || is_padding {
-            letters.push(*byte);
-            if is_padding && letters.len() % 4 == 0 {
-                break;
-            }
-        }
-    }
-    Ok(letters)
+fn letters_of(text: &[u8]) -> impl Iterator<Item = u8> + '_ {
+    let (mut count, mut ended) = (0_usize, false);
+    text.iter().copied().filter(move |byte| {
+        let is_padding = *byte == b'=' && count % 4 >= 2;
+        let is_kept = !ended && (byte.is_ascii_alphanumeric() || matches!(byte, b'+' | b'/') || is_padding);
+        count += usize::from(is_kept);
+        ended |= is_kept && is_padding && count % 4 == 0;
+        is_kept
+    })
 }
 
 /// Whether a row is this key's, and not that of a neighbour which the database takes for the same (pitfall 24).

@@ -1,7 +1,5 @@
 //! A connection to a shard's database, and transactions on it.
 
-use std::mem::ManuallyDrop;
-use std::os::fd::AsFd;
 use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 use std::sync::Arc;
@@ -13,8 +11,8 @@ use rusqlite::{Connection, OpenFlags};
 
 use super::fault::Fault;
 use super::settings::{self, Settings, Wanted};
+use crate::backend::sqlite::Connected;
 use crate::error::{Error, Kind, Result};
-use crate::sys;
 use crate::timeout::Deadline;
 
 /// So many steps of SQLite's machine lie between two looks at the clock.
@@ -65,7 +63,7 @@ impl Session {
         clock.set(deadline);
         let watched = clock.clone();
         connection.progress_handler(STEPS, Some(move || watched.is_over()))?;
-        connection.busy_timeout(Duration::ZERO)?; // waiting is done outside of SQLite, where a fork does no harm
+        connection.busy_timeout(Duration::ZERO)?; // waiting is done outside of SQLite: a fork waits for who is inside
         connection.set_prepared_statement_cache_capacity(STATEMENTS);
         // What the schema of a database from elsewhere says is not to be trusted.
         connection.set_db_config(DbConfig::SQLITE_DBCONFIG_DEFENSIVE, true)?;
@@ -84,6 +82,12 @@ impl Session {
     /// Makes the deadline known to SQLite.
     pub fn start_clock(&self, deadline: &Deadline) {
         self.clock.set(deadline);
+    }
+}
+
+impl Connected for Session {
+    fn is_at_rest(&self) -> bool {
+        self.connection.is_autocommit()
     }
 }
 
@@ -129,47 +133,5 @@ fn make_folder(folder: &Path) -> Result<()> {
     }
     std::fs::DirBuilder::new().recursive(true).mode(0o755).create(folder).map_err(|error| {
         Error::new(Kind::Io, format!("the cache directory '{}' cannot be made: {error}", folder.display()))
-    })
-}
-
-/// The first byte that readers lock in a database, and how many they lock.
-const SHARED: (u32, u32) = (0x4000_0002, 510);
-
-/// The byte of a `-shm` file that says that somebody uses it.
-const ALIVE: (u32, u32) = (128, 1);
-
-/// Where the header says which journal is used, and what stands there with a write-ahead log.
-const JOURNAL: u64 = 18;
-const WRITE_AHEAD: [u8; 2] = [2, 2];
-
-/// To be called in a forked child, before it opens a database that its parent may have open.
-///
-/// SQLite remembers which locks "this process" has on a file, and the child inherits that memory, but not the locks. In
-/// WAL mode every open connection has a shared one all the time, on which the others rely: the last to close the
-/// database removes the log. So the child takes, and keeps, the locks that its SQLite believes it has. Other locks are
-/// only taken inside SQLite, where nobody is during a fork ([`sys::Inside`]).
-pub fn inherit_locks(folder: &Path) -> Result<(), Fault> {
-    use std::os::unix::fs::FileExt;
-    // where there is none there is nothing to lock; where it cannot be opened, opening it again will say why
-    let Some(file) = open_for_good(&folder.join("cache.db")) else { return Ok(()) };
-    let mut journal = [0; 2];
-    if file.read_exact_at(&mut journal, JOURNAL).is_ok() && journal == WRITE_AHEAD {
-        lock(&file, SHARED, folder)?;
-        if let Some(shared) = open_for_good(&folder.join("cache.db-shm")) {
-            lock(&shared, ALIVE, folder)?;
-        }
-    }
-    Ok(())
-}
-
-/// A file that is never closed: that would end all locks that this process has on it, whoever took them.
-fn open_for_good(path: &Path) -> Option<ManuallyDrop<std::fs::File>> {
-    std::fs::File::open(path).ok().map(ManuallyDrop::new)
-}
-
-fn lock(file: &std::fs::File, (start, len): (u32, u32), folder: &Path) -> Result<(), Fault> {
-    sys::share(file.as_fd(), start, len).map_err(|error| {
-        let reason = format!("the database in '{}' cannot be locked in this forked process: {error}", folder.display());
-        Fault::Told(Error::new(Kind::Timeout, reason))
     })
 }

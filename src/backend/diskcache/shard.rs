@@ -8,15 +8,17 @@ use std::time::Duration;
 
 use super::fault::Fault;
 use super::files::{Folder, Name};
-use super::session::{Session, Transaction, inherit_locks};
+use super::session::{Session, Transaction};
 use super::settings::Wanted;
-use crate::error::{Error, Result};
-use crate::lock::Mutex;
-use crate::sys::{Inside, PerProcess};
+use crate::backend::sqlite::Pool;
+use crate::error::Result;
 use crate::timeout::{Budget, Deadline};
 
 /// Connections that are kept for the next operation. Each has descriptors and a cache of pages (`sqlite_cache_size`).
 const KEPT: usize = 4;
+
+/// Connections at the same time.
+const MOST: usize = 64;
 
 /// A shard of a cache.
 pub struct Shard {
@@ -25,30 +27,9 @@ pub struct Shard {
     /// The largest value that is read.
     pub limit: usize,
     wanted: Arc<Wanted>,
-    idle: PerProcess<Idle>,
-}
-
-/// Connections that nobody uses now.
-struct Idle {
-    sessions: Mutex<Vec<Session>>,
+    sessions: Pool<Session>,
     /// Whether the alias's settings are in the database.
     settled: AtomicBool,
-    /// Whether this process was forked by one that used the shard, and has not its locks yet.
-    lacks_locks: AtomicBool,
-}
-
-impl Idle {
-    fn new(lacks_locks: bool) -> Self {
-        Self { sessions: Mutex::default(), settled: AtomicBool::new(false), lacks_locks: AtomicBool::new(lacks_locks) }
-    }
-}
-
-impl Drop for Idle {
-    fn drop(&mut self) {
-        let sessions = std::mem::take(&mut *self.sessions.lock());
-        let _inside = Inside::enter();
-        drop(sessions);
-    }
 }
 
 /// The names of files that no row will refer to once a transaction is done.
@@ -57,7 +38,13 @@ pub type Leavings = Vec<Name>;
 impl Shard {
     /// The shard in a folder; nothing is opened yet.
     pub fn new(folder: PathBuf, wanted: Arc<Wanted>, limit: usize) -> Self {
-        Self { folder: Folder::new(folder), limit, wanted, idle: PerProcess::new(Idle::new(false)) }
+        Self {
+            folder: Folder::new(folder),
+            limit,
+            wanted,
+            sessions: Pool::new(MOST, KEPT),
+            settled: AtomicBool::new(false),
+        }
     }
 
     /// Runs `work` on a connection; again while others hold a lock that it needs, until the deadline.
@@ -98,45 +85,30 @@ impl Shard {
 
     /// One try. A connection on which something failed is not used again.
     fn attempt<T>(&self, deadline: &Deadline, work: &mut impl FnMut(&Session) -> Result<T, Fault>) -> Result<T, Fault> {
-        let idle = self.idle.get_or_make(|parent| {
-            // a child that was forked before its parent's child had them: it has to get them as well
-            Ok::<_, Error>(Idle::new(
-                parent.settled.load(Ordering::Acquire) || parent.lacks_locks.load(Ordering::Acquire),
-            ))
-        })?;
-        let _inside = Inside::enter();
-        let mut session = idle.sessions.lock().pop();
-        if session.as_ref().is_some_and(|session| !session.is_current(self.folder.path())) {
-            // Somebody removed the whole cache: what is made anew has none of the alias's settings.
-            let stale = std::mem::take(&mut *idle.sessions.lock());
-            drop((session.take(), stale));
-            idle.settled.store(false, Ordering::Release);
-        }
-        let session = match session {
-            Some(session) => session,
-            None => self.open(idle, deadline)?,
-        };
-        session.start_clock(deadline);
-        let done = work(&session);
-        if done.as_ref().err().is_none_or(Fault::is_harmless) && session.connection.is_autocommit() {
-            let mut sessions = idle.sessions.lock();
-            if sessions.len() < KEPT {
-                sessions.push(session);
+        let fit = |session: &mut Session| {
+            let current = session.is_current(self.folder.path());
+            if !current {
+                // Somebody removed the whole cache: what is made anew has none of the alias's settings.
+                self.settled.store(false, Ordering::Release);
             }
+            current
+        };
+        let lent = self.sessions.lend(deadline, || self.open(deadline), fit)?;
+        let session = lent.link()?;
+        session.start_clock(deadline);
+        let done = work(session);
+        if done.as_ref().err().is_some_and(|fault| !fault.is_harmless()) {
+            lent.discard();
         }
         done
     }
 
-    fn open(&self, idle: &Idle, deadline: &Deadline) -> Result<Session, Fault> {
+    fn open(&self, deadline: &Deadline) -> Result<Session, Fault> {
         let folder = self.folder.path();
-        if idle.lacks_locks.load(Ordering::Acquire) {
-            inherit_locks(folder)?;
-            idle.lacks_locks.store(false, Ordering::Release);
-        }
-        let settled = idle.settled.load(Ordering::Acquire) && folder.join("cache.db").exists();
+        let settled = self.settled.load(Ordering::Acquire) && folder.join("cache.db").exists();
         let wanted = if settled { None } else { Some(&*self.wanted) };
         let session = Session::open(folder, wanted, deadline)?;
-        idle.settled.store(true, Ordering::Release);
+        self.settled.store(true, Ordering::Release);
         Ok(session)
     }
 }

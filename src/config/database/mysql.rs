@@ -86,7 +86,7 @@ pub(super) fn read(source: &Source<'_>, report: &mut Report) -> Result<Read> {
             }
             "isolation_level" => mysql.isolation = isolation(&setting, report)?,
             _ if setting.value.is_null() || NO_EFFECT.contains(&name) => {}
-            _ if LACKING.contains(&name) => lacking = lacking.or_else(|| lacks(&setting)),
+            _ if LACKING.contains(&name) => lacking = lacking.or_else(|| Some(lacks(&setting))),
             "read_timeout" | "write_timeout" => {
                 let wait = seconds(&setting, report)?;
                 timeout = timeout.max(Some(wait).filter(|wait: &Duration| !wait.is_zero()));
@@ -212,7 +212,7 @@ fn ssl(mysql: &mut MySql, setting: &Setting<'_>, lacking: &mut Option<String>, r
             }
             "cert" => mysql.certificate = Some(file(&inside, report)?),
             "key" => mysql.key = Some(file(&inside, report)?),
-            "capath" | "cipher" => *lacking = lacking.take().or_else(|| lacks(&inside)),
+            "capath" | "cipher" => *lacking = lacking.take().or_else(|| Some(lacks(&inside))),
             _ => return Err(unknown(&inside, name, &["ca", "cert", "key", "capath", "cipher"], "MySQLdb's ssl")),
         }
     }

@@ -66,6 +66,6 @@ pub(super) fn unknown(setting: &Setting<'_>, name: &str, known: &[&str], driver:
 }
 
 /// The reason why an alias with this option cannot be opened.
-pub(super) fn lacks(setting: &Setting<'_>) -> Option<String> {
-    Some(format!("{}: is not in this version of larder", setting.place))
+pub(super) fn lacks(setting: &Setting<'_>) -> String {
+    format!("{}: is not in this version of larder", setting.place)
 }

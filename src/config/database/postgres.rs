@@ -116,7 +116,7 @@ pub(super) fn read(source: &Source<'_>, report: &mut Report) -> Result<Read> {
             }
             "prepare_threshold" => postgres.prepares = !setting.value.is_null(),
             _ if setting.value.is_null() || NO_EFFECT.contains(&name) => {}
-            _ if LACKING.contains(&name) => lacking = lacking.or_else(|| lacks(&setting)),
+            _ if LACKING.contains(&name) => lacking = lacking.or_else(|| Some(lacks(&setting))),
             _ => take(&mut postgres, name, &setting, report)?,
         }
     }
