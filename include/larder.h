@@ -205,8 +205,8 @@
 #define LARDER_JSON 3
 
 /**
- * `format`: bytes that the caller has serialised already; stored as they are. With memcached they are stored as a pickle
- * (the flags beside a value say what it is).
+ * `format`: bytes that the caller has serialised already; stored as they are. With memcached and diskcache,
+ * which keep beside each value what it is, they are stored as a pickle.
  */
 #define LARDER_STORED 4
 
@@ -232,7 +232,7 @@
 
 /**
  * `scope` of larder_clear: everything that the backend holds, whoever wrote it (a whole Redis database, a whole
- * directory), as Django's clear() does.
+ * directory or table, all of the memcached servers), as Django's clear() does.
  */
 #define LARDER_CLEAR_EVERYTHING 2
 
@@ -361,7 +361,8 @@ typedef int32_t larder_status;
  * Takes one log record. `message` is a NUL-terminated UTF-8 line that lives during the call only, and never holds a
  * password or a value. Called on any thread that uses larder and on larder's own, sometimes on several at once, never
  * under a lock, and not any more once larder_shutdown has answered LARDER_OK. It may call larder, but not shut the
- * context down; what would be recorded during such a call is not told to it. It must return: longjmp and exceptions through it are undefined.
+ * context down; what would be recorded during such a call is not told to it. It must return: longjmp and
+ * exceptions through it are undefined.
  */
 typedef void (*larder_log_fn)(void *user_data, int32_t level, const char *message);
 
@@ -452,7 +453,7 @@ typedef struct larder_store_stats {
      */
     uint64_t timeouts;
     /**
-     * Those that IGNORE_EXCEPTIONS hid.
+     * Those that IGNORE_EXCEPTIONS or ignore_exc hid.
      */
     uint64_t ignored;
     /**
@@ -678,8 +679,8 @@ typedef struct larder_packed {
      */
     uint64_t tag;
     /**
-     * Where the key begins; LARDER_OP_KEYS: the pattern; LARDER_OP_SESSION: the session key; of several keys: a table of `n` pairs of 64-bit numbers,
-     * offset and length of each key.
+     * Where the key begins; LARDER_OP_KEYS: the pattern; LARDER_OP_SESSION: the session key; of several keys: a
+     * table of `n` pairs of 64-bit numbers, offset and length of each key.
      */
     uint64_t key;
     /**
@@ -761,13 +762,13 @@ typedef struct larder_packed {
 #define LARDER_STALE 6
 
 /**
- * Done, but nothing is kept: the time to live is zero or less, or rounds to nothing on this backend (core redis counts
- * whole seconds). A key that was there is gone.
+ * Done, but nothing is kept: the time to live is zero or less, or rounds to nothing on this backend (core redis and
+ * memcached count whole seconds). A key that was there is gone.
  */
 #define LARDER_NOT_KEPT 7
 
 /**
- * It failed, and IGNORE_EXCEPTIONS of the alias hides that: treat it as a miss. The failure was logged.
+ * It failed, and IGNORE_EXCEPTIONS or ignore_exc of the alias hides that: treat it as a miss. The failure was logged.
  */
 #define LARDER_IGNORED 8
 
@@ -1069,7 +1070,7 @@ larder_status larder_store_supports(const struct larder_store *store, int32_t op
  * @param err NULL, or receives an error on failure, to be released
  * @return LARDER_OK; LARDER_MISS; LARDER_IGNORED; LARDER_EINVAL; LARDER_EHANDLE; LARDER_ESHUTDOWN; LARDER_EIO;
  *         LARDER_ECONNECTION; LARDER_ETIMEOUT; LARDER_ESERVER; LARDER_EMEMORY; LARDER_ETOOBIG; LARDER_EUNDECODABLE
- *         for a broken file
+ *         for a broken file or row
  *
  * Blocks: up to the call's deadline. Threads: any. Owns: the caller owns the value. Since: 0.1
  */
@@ -1109,7 +1110,8 @@ larder_status larder_get_into(const struct larder_store *store,
                               struct larder_error **err);
 
 /**
- * Sets a value. Where it fails the old value stays, unless the server carried it out without telling.
+ * Sets a value. Where it fails the old value stays, unless the server carried it out without telling; memcached also
+ * removes the old value where the new one is larger than it takes (LARDER_ETOOBIG).
  *
  * The flags LARDER_CALL_NX and LARDER_CALL_XX make it conditional.
  *
@@ -1124,7 +1126,7 @@ larder_status larder_get_into(const struct larder_store *store,
  * @param err NULL, or receives an error on failure, to be released
  * @return LARDER_OK; LARDER_NOT_STORED; LARDER_NOT_KEPT; LARDER_IGNORED; LARDER_ETOOBIG; LARDER_EINVAL;
  *         LARDER_EHANDLE; LARDER_ESHUTDOWN; LARDER_EIO; LARDER_ECONNECTION; LARDER_ETIMEOUT; LARDER_ESERVER;
- *         LARDER_EMEMORY; LARDER_EUNDECODABLE for a broken file
+ *         LARDER_EMEMORY; LARDER_EUNDECODABLE for a broken file or row
  *
  * Blocks: up to the call's deadline. Threads: any. Owns: nothing. Since: 0.1
  */
@@ -1152,7 +1154,7 @@ larder_status larder_set(const struct larder_store *store,
  * @param err NULL, or receives an error on failure, to be released
  * @return LARDER_OK; LARDER_NOT_STORED; LARDER_NOT_KEPT; LARDER_IGNORED; LARDER_ETOOBIG; LARDER_EINVAL;
  *         LARDER_EHANDLE; LARDER_ESHUTDOWN; LARDER_EIO; LARDER_ECONNECTION; LARDER_ETIMEOUT; LARDER_ESERVER;
- *         LARDER_EMEMORY; LARDER_EUNDECODABLE for a broken file
+ *         LARDER_EMEMORY; LARDER_EUNDECODABLE for a broken file or row
  *
  * Blocks: up to the call's deadline. Threads: any. Owns: nothing. Since: 0.1
  */
@@ -1169,7 +1171,8 @@ larder_status larder_add(const struct larder_store *store,
 /**
  * Gives a key another time to live, counted from now (Django's touch).
  *
- * On Redis LARDER_TTL_FOREVER answers LARDER_MISS for a key that already never expires, as Django's touch answers False.
+ * As in Django: on Redis LARDER_TTL_FOREVER answers LARDER_MISS for a key that already never expires, and a database
+ * cache revives a row that is over and has not been removed yet.
  *
  * @param store the store
  * @param key UTF-8 text; NULL with length 0 is the empty key
@@ -1179,7 +1182,7 @@ larder_status larder_add(const struct larder_store *store,
  * @param err NULL, or receives an error on failure, to be released
  * @return LARDER_OK; LARDER_MISS; LARDER_NOT_KEPT when the key was there and is gone; LARDER_EINVAL;
  *         LARDER_EHANDLE; LARDER_ESHUTDOWN; LARDER_EIO; LARDER_ECONNECTION; LARDER_ETIMEOUT; LARDER_ESERVER;
- *         LARDER_EMEMORY; LARDER_EUNDECODABLE for a broken file
+ *         LARDER_EMEMORY; LARDER_EUNDECODABLE for a broken file or row
  *
  * Blocks: up to the call's deadline. Threads: any. Owns: nothing. Since: 0.1
  */
@@ -1200,7 +1203,7 @@ larder_status larder_expire(const struct larder_store *store,
  * @param err NULL, or receives an error on failure, to be released
  * @return LARDER_OK; LARDER_MISS, on Redis also when the key already never expires; LARDER_EUNSUPPORTED;
  *         LARDER_EINVAL; LARDER_EHANDLE; LARDER_ESHUTDOWN; LARDER_EIO; LARDER_ECONNECTION; LARDER_ETIMEOUT;
- *         LARDER_ESERVER; LARDER_EMEMORY; LARDER_EUNDECODABLE for a broken file
+ *         LARDER_ESERVER; LARDER_EMEMORY; LARDER_EUNDECODABLE for a broken file or row
  *
  * Blocks: up to the call's deadline. Threads: any. Owns: nothing. Since: 0.1
  */
@@ -1221,7 +1224,7 @@ larder_status larder_persist(const struct larder_store *store,
  * @param err NULL, or receives an error on failure, to be released
  * @return LARDER_OK; LARDER_MISS; LARDER_EUNSUPPORTED; LARDER_EINVAL; LARDER_EHANDLE; LARDER_ESHUTDOWN; LARDER_EIO;
  *         LARDER_ECONNECTION; LARDER_ETIMEOUT; LARDER_ESERVER; LARDER_EMEMORY; LARDER_EUNDECODABLE for a broken
- *         file
+ *         file or row
  *
  * Blocks: up to the call's deadline. Threads: any. Owns: nothing. Since: 0.1
  */
@@ -1233,7 +1236,8 @@ larder_status larder_ttl(const struct larder_store *store,
                          struct larder_error **err);
 
 /**
- * Removes a key. As in Django, the in-memory and the file backend count an expired entry that is still lying there.
+ * Removes a key. As in Django, the in-memory, the file and the database backend count an expired entry that is still
+ * lying there.
  *
  * @param store the store
  * @param key UTF-8 text; NULL with length 0 is the empty key
@@ -1259,7 +1263,7 @@ larder_status larder_delete(const struct larder_store *store,
  * @param key_len its length in bytes
  * @param call NULL, or version, deadline and flags of this call
  * @param err NULL, or receives an error on failure, to be released
- * @return LARDER_OK; LARDER_MISS; LARDER_IGNORED; LARDER_EUNDECODABLE for a broken file; LARDER_EINVAL;
+ * @return LARDER_OK; LARDER_MISS; LARDER_IGNORED; LARDER_EUNDECODABLE for a broken file or row; LARDER_EINVAL;
  *         LARDER_EHANDLE; LARDER_ESHUTDOWN; LARDER_EIO; LARDER_ECONNECTION; LARDER_ETIMEOUT; LARDER_ESERVER;
  *         LARDER_EMEMORY
  *
@@ -1274,9 +1278,10 @@ larder_status larder_has(const struct larder_store *store,
 /**
  * Adds to a number; a negative delta subtracts.
  *
- * Redis adds in the server and keeps the time to live; so does the in-memory backend. The file backend reads, adds and
- * sets with the alias's TIMEOUT, as Django does: not atomic. Where Python adds, the number may be a float or larger than
- * 64 bits.
+ * Redis and memcached add in the server and keep the time to live; so do the in-memory backend and diskcache, atomically.
+ * The file and the database backend read, add and set with the alias's TIMEOUT, as Django does: not atomic. Where Python
+ * adds, the number may be a float or larger than 64 bits. memcached only knows 0 to 2**64 - 1: below 0 it stops at 0,
+ * beyond the end it begins anew.
  *
  * @param store the store
  * @param key UTF-8 text; NULL with length 0 is the empty key
@@ -1288,9 +1293,9 @@ larder_status larder_has(const struct larder_store *store,
  * @param err NULL, or receives an error on failure, to be released
  * @return LARDER_OK; LARDER_MISS; LARDER_LOSSY when `result` cannot hold the new number (a float, or more than 64
  *         bits): it then has the nearest; LARDER_IGNORED; LARDER_ETYPE when the stored value is no number (core
- *         redis: no whole number of 64 bits); LARDER_EINVAL; LARDER_EHANDLE; LARDER_ESHUTDOWN; LARDER_EIO;
- *         LARDER_ECONNECTION; LARDER_ETIMEOUT; LARDER_ESERVER; LARDER_EMEMORY; LARDER_EUNDECODABLE for a broken
- *         file
+ *         redis: no whole number of 64 bits; memcached: no digits); LARDER_EINVAL; LARDER_EHANDLE;
+ *         LARDER_ESHUTDOWN; LARDER_EIO; LARDER_ECONNECTION; LARDER_ETIMEOUT; LARDER_ESERVER; LARDER_EMEMORY;
+ *         LARDER_EUNDECODABLE for a broken file or row
  *
  * Blocks: up to the call's deadline. Threads: any. Owns: the caller owns the value. Since: 0.1
  */
@@ -1330,7 +1335,8 @@ larder_status larder_incr_version(const struct larder_store *store,
 
 /**
  * Tells what Django would warn about a key, without touching the cache: that memcached would refuse it. One warning a
- * line. django-redis never checks keys, so its aliases have nothing to warn about.
+ * line. django-redis and diskcache never check keys, so there is nothing to warn about; memcached aliases do not
+ * warn either, they refuse such keys with LARDER_EINVAL.
  *
  * @param store the store
  * @param key UTF-8 text; NULL with length 0 is the empty key
@@ -1361,9 +1367,9 @@ larder_status larder_check_key(const struct larder_store *store,
  * @param scope LARDER_CLEAR_PREFIX or LARDER_CLEAR_EVERYTHING
  * @param call NULL, or version, deadline and flags of this call
  * @param err NULL, or receives an error on failure, to be released
- * @return LARDER_OK; LARDER_IGNORED; LARDER_EUNSUPPORTED when the backend cannot tell its keys apart (files: their
- *         names are hashes); LARDER_EINVAL; LARDER_EHANDLE; LARDER_ESHUTDOWN; LARDER_EIO; LARDER_ECONNECTION;
- *         LARDER_ETIMEOUT; LARDER_ESERVER; LARDER_EMEMORY
+ * @return LARDER_OK; LARDER_IGNORED; LARDER_EUNSUPPORTED when the backend cannot tell its keys apart (files, whose
+ *         names are hashes, and memcached); LARDER_EINVAL; LARDER_EHANDLE; LARDER_ESHUTDOWN; LARDER_EIO;
+ *         LARDER_ECONNECTION; LARDER_ETIMEOUT; LARDER_ESERVER; LARDER_EMEMORY
  *
  * Blocks: up to the call's deadline. Threads: any. Owns: nothing. Since: 0.1
  */
@@ -1373,7 +1379,8 @@ larder_status larder_clear(const struct larder_store *store,
                            struct larder_error **err);
 
 /**
- * Removes expired entries, and what crashed writers left behind. Servers expire by themselves: there it does nothing.
+ * Removes expired entries, and what crashed writers left behind. Redis and memcached expire by themselves: there it does
+ * nothing.
  *
  * @param store the store
  * @param call NULL, or version, deadline and flags of this call
@@ -1419,7 +1426,7 @@ larder_status larder_stats(const struct larder_store *store,
                            struct larder_error **err);
 
 /**
- * Gets several values, on servers in one round trip.
+ * Gets several values, in one round trip to each server.
  *
  * @param store the store
  * @param keys `n` pointers to UTF-8 texts
@@ -1431,7 +1438,7 @@ larder_status larder_stats(const struct larder_store *store,
  * @param err NULL, or receives an error on failure, to be released
  * @return LARDER_OK, however many there were; LARDER_IGNORED; LARDER_EINVAL; LARDER_EHANDLE; LARDER_ESHUTDOWN;
  *         LARDER_EIO; LARDER_ECONNECTION; LARDER_ETIMEOUT; LARDER_ESERVER; LARDER_EMEMORY; LARDER_EUNDECODABLE for
- *         a broken file
+ *         a broken file or row
  *
  * Blocks: up to the call's deadline. Threads: any. Owns: the caller owns the values. Since: 0.1
  */
@@ -1445,7 +1452,7 @@ larder_status larder_get_many(const struct larder_store *store,
                               struct larder_error **err);
 
 /**
- * Sets several values with one time to live, on servers in one round trip.
+ * Sets several values with one time to live, in one round trip to each server (to a database in few).
  *
  * @param store the store
  * @param keys `n` pointers to UTF-8 texts
@@ -1476,7 +1483,7 @@ larder_status larder_set_many(const struct larder_store *store,
                               struct larder_error **err);
 
 /**
- * Removes several keys, on servers in one round trip.
+ * Removes several keys, in one round trip to each server.
  *
  * @param store the store
  * @param keys `n` pointers to UTF-8 texts
@@ -1603,8 +1610,8 @@ larder_status larder_value_stored(const struct larder_value *value,
                                   struct larder_error **err);
 
 /**
- * What is kept beside the serialised bytes to say what they are. On memcached the flags of its Python clients: 0 bytes, 1 a
- * pickle, 2 or 4 digits, 16 a text, and 8 more for zlib. On diskcache larder's own numbers: 0 a pickle, 1 an int and 2 a
+ * What is kept beside the serialised bytes to say what they are. On memcached the flags of its Python clients: 0 bytes,
+ * 1 a pickle, 2 or 4 digits (2 also a bool of pylibmc's), 16 a text, and 8 more for zlib. On diskcache larder's own numbers: 0 a pickle, 1 an int and 2 a
  * float as digits, 3 a text, 4 bytes, 5 nothing. 0 on other backends, which keep no such thing.
  *
  * @param value borrowed
@@ -1674,8 +1681,9 @@ void larder_value_release(struct larder_value *value);
  *        are those of the server
  * @param cursor receives a handle, to be given to larder_cursor_close; NULL on failure
  * @param err NULL, or receives an error on failure, to be released
- * @return LARDER_OK; LARDER_EUNSUPPORTED (files: their names are hashes); LARDER_IGNORED; LARDER_EINVAL;
- *         LARDER_EHANDLE; LARDER_ESHUTDOWN; LARDER_ECONNECTION; LARDER_ETIMEOUT; LARDER_ESERVER; LARDER_EMEMORY
+ * @return LARDER_OK; LARDER_EUNSUPPORTED (files, whose names are hashes, and memcached); LARDER_IGNORED; LARDER_EINVAL;
+ *         LARDER_EHANDLE; LARDER_ESHUTDOWN; LARDER_EIO; LARDER_ECONNECTION; LARDER_ETIMEOUT; LARDER_ESERVER;
+ *         LARDER_EMEMORY
  *
  * Blocks: up to the call's deadline. Threads: any. Owns: the caller owns the cursor. Since: 0.1
  */

@@ -39,7 +39,7 @@ pub fn push(out: &mut Vec<u8>, value: f64, spelling: Spelling) {
     }
     let mut buffer = [0_u8; 32];
     let text = shortest(&mut buffer, value);
-    let has = |wanted: u8| text.iter().any(|byte| *byte == wanted);
+    let has = |wanted: u8| memchr::memchr(wanted, text).is_some();
     if (1e-4..1e16).contains(&value.abs()) && has(b'.') && !has(b'e') {
         out.extend_from_slice(text); // as Python has it
         return;

@@ -106,6 +106,11 @@ impl Deadline {
         self.total
     }
 
+    /// A budget that ends then.
+    pub fn budget(&self) -> Budget {
+        Budget { total: self.total, end: Some(self.end) }
+    }
+
     /// What is left, or `None` when the time is over.
     pub fn left(&self) -> Option<Duration> {
         self.end.checked_duration_since(Instant::now()).filter(|left| !left.is_zero())

@@ -29,12 +29,15 @@ pub mod memcached;
 #[cfg(feature = "memory")]
 pub mod memory;
 #[cfg(feature = "net")]
+// what only one of its users needs is not used without it
+#[cfg_attr(not(all(feature = "redis", feature = "memcached", feature = "tls")), allow(dead_code, unused_imports))]
 mod net;
 mod order;
 #[cfg(feature = "redis")]
 pub mod redis;
 mod request;
 #[cfg(any(feature = "sqlite-system", feature = "diskcache"))]
+#[cfg_attr(not(all(feature = "sqlite-system", feature = "diskcache")), allow(dead_code))]
 mod sqlite;
 mod ticket;
 #[cfg(any(feature = "net", feature = "postgres", feature = "mysql"))]
@@ -326,6 +329,7 @@ pub trait Spawner: Send + Sync {
     fn spawn_blocking(&self, job: Box<dyn FnOnce() + Send>) -> Result<()>;
 }
 
-fn unsupported(what: &str) -> Error {
+/// What a backend has no way of doing.
+pub(crate) fn unsupported(what: &str) -> Error {
     Error::new(Kind::Unsupported, format!("this backend has no way of {what}"))
 }

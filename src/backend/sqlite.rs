@@ -13,10 +13,7 @@ use std::time::Duration;
 use crate::error::{Error, Kind, Result};
 use crate::lock::{Condvar, Mutex, MutexGuard};
 use crate::sys::{Forking, PerProcess, around_forks, generation};
-use crate::timeout::{Budget, Deadline};
-
-/// How long a fork waits for operations of other threads to end.
-const BEFORE_FORK: Budget = Budget::new(Duration::from_secs(1));
+use crate::timeout::Deadline;
 
 /// The first generation of processes that were forked while a thread was inside SQLite; 0: there is none.
 static CUT_OFF: AtomicU32 = AtomicU32::new(0);
@@ -38,8 +35,15 @@ pub(super) struct Pool<C: Connected> {
 struct Here<C> {
     links: Mutex<Links<C>>,
     freed: Condvar,
-    writing: Mutex<bool>,
+    writing: Mutex<Writing>,
     written: Condvar,
+}
+
+/// Whose turn it is to write.
+#[derive(Default)]
+struct Writing {
+    taken: bool,
+    waiting: usize,
 }
 
 struct Links<C> {
@@ -48,6 +52,8 @@ struct Links<C> {
     open: usize,
     /// This process is forking: none may be lent.
     forking: bool,
+    /// Threads that wait for one of them, or fork.
+    waiting: usize,
 }
 
 impl<C: Connected> Pool<C> {
@@ -120,15 +126,17 @@ impl<C: Connected> Pool<C> {
     pub(super) fn turn(&self, deadline: &Deadline) -> Result<Turn<'_, C>> {
         let home = self.here();
         let mut writing = home.writing.lock();
-        while *writing {
+        while writing.taken {
             let Some(left) = deadline.left() else {
                 let total = deadline.total().as_millis();
                 let reason = format!("the deadline of {total} ms passed while other threads of this process wrote");
                 return Err(Error::new(Kind::Timeout, reason));
             };
+            writing.waiting += 1;
             writing = home.written.wait_for(writing, left);
+            writing.waiting -= 1;
         }
-        *writing = true;
+        writing.taken = true;
         Ok(Turn(home))
     }
 
@@ -136,12 +144,16 @@ impl<C: Connected> Pool<C> {
         Lent { link, home, kept: self.kept }
     }
 
-    fn wait<'a>(&self, links: MutexGuard<'a, Links<C>>, deadline: &Deadline) -> Result<MutexGuard<'a, Links<C>>> {
+    fn wait<'a>(&'a self, links: MutexGuard<'a, Links<C>>, deadline: &Deadline) -> Result<MutexGuard<'a, Links<C>>> {
         let Some(left) = deadline.left() else {
-            let reason = format!("all {} connections to the database are in use (MAX_CONNECTIONS)", self.most);
+            let reason = if links.forking {
+                "the deadline passed while the process was forked".to_owned()
+            } else {
+                format!("all {} connections to the database are in use (MAX_CONNECTIONS)", self.most)
+            };
             return Err(Error::new(Kind::Timeout, reason));
         };
-        Ok(self.here().freed.wait_for(links, left))
+        Ok(self.here().wait(links, left))
     }
 }
 
@@ -157,14 +169,21 @@ impl<C: Connected> Drop for Pool<C> {
 impl<C: Connected> Here<C> {
     fn new() -> Arc<Self> {
         let here = Arc::new(Self {
-            links: Mutex::new(Links { idle: Vec::new(), open: 0, forking: false }),
+            links: Mutex::new(Links { idle: Vec::new(), open: 0, forking: false, waiting: 0 }),
             freed: Condvar::new(),
-            writing: Mutex::default(),
+            writing: Mutex::new(Writing::default()),
             written: Condvar::new(),
         });
         let listener: Arc<dyn Forking> = here.clone();
         around_forks(&listener);
         here
+    }
+
+    fn wait<'a>(&'a self, mut links: MutexGuard<'a, Links<C>>, limit: Duration) -> MutexGuard<'a, Links<C>> {
+        links.waiting += 1;
+        links = self.freed.wait_for(links, limit);
+        links.waiting -= 1;
+        links
     }
 
     /// Closes what rests, which can take a while: not under the lock.
@@ -180,8 +199,7 @@ impl<C: Connected> Here<C> {
 }
 
 impl<C: Connected> Forking for Here<C> {
-    fn before(&self) {
-        let deadline = BEFORE_FORK.start();
+    fn before(&self, deadline: &Deadline) {
         let mut links = self.links.lock();
         links.forking = true;
         loop {
@@ -190,15 +208,19 @@ impl<C: Connected> Forking for Here<C> {
                 return;
             }
             let Some(left) = deadline.left() else {
-                CUT_OFF.store(generation().saturating_add(1), Ordering::Release);
+                let next = generation().saturating_add(1);
+                // one that is set already is that of this process's own ancestors, or of another fork of this moment
+                let _ = CUT_OFF.compare_exchange(0, next, Ordering::AcqRel, Ordering::Relaxed);
                 return;
             };
-            links = self.freed.wait_for(links, left);
+            links = self.wait(links, left);
         }
     }
 
     fn after(&self) {
-        CUT_OFF.store(0, Ordering::Release);
+        // a process that was cut off itself stays so, and so do its children
+        let next = generation().saturating_add(1);
+        let _ = CUT_OFF.compare_exchange(next, 0, Ordering::AcqRel, Ordering::Relaxed);
         self.links.lock().forking = false;
         self.freed.notify_all();
     }
@@ -247,12 +269,12 @@ impl<C: Connected> Drop for Lent<'_, C> {
                 links.open -= 1;
             }
         }
-        let forking = links.forking;
+        let (waiting, forking) = (links.waiting, links.forking);
         drop(links);
-        if forking {
-            self.home.freed.notify_all(); // one of those who wait is the fork
-        } else {
-            self.home.freed.notify_one();
+        match waiting {
+            0 => {}                                       // the system would be asked in vain
+            _ if forking => self.home.freed.notify_all(), // one of those who wait is the fork
+            _ => self.home.freed.notify_one(),
         }
     }
 }
@@ -262,7 +284,12 @@ pub(super) struct Turn<'a, C>(&'a Here<C>);
 
 impl<C> Drop for Turn<'_, C> {
     fn drop(&mut self) {
-        *self.0.writing.lock() = false;
-        self.0.written.notify_one();
+        let mut writing = self.0.writing.lock();
+        writing.taken = false;
+        let wanted = writing.waiting > 0;
+        drop(writing);
+        if wanted {
+            self.0.written.notify_one(); // which the system is asked to do, whether somebody waits or not
+        }
     }
 }

@@ -86,7 +86,7 @@ mod tests {
     #[test]
     fn a_late_answer_is_not_the_next_ones() {
         let now = || Budget::new(Duration::ZERO).start();
-        let long = Budget::new(Duration::from_secs(60));
+        let long = Budget::new(Duration::from_mins(1));
         let mut late = None;
         assert!(wait(&now(), Duration::ZERO, |ticket| late = Some(ticket)).is_none());
         let answer = wait(&long.start(), Duration::ZERO, |ticket| {
@@ -102,7 +102,7 @@ mod tests {
 
     #[test]
     fn an_operation_that_panicked_leaves_no_answer_behind() {
-        let long = Budget::new(Duration::from_secs(60));
+        let long = Budget::new(Duration::from_mins(1));
         let begun = std::panic::catch_unwind(|| {
             wait(&long.start(), Duration::ZERO, |ticket| {
                 ticket.answer(Ok(Reply::Removed(1)));

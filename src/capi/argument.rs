@@ -21,8 +21,8 @@ pub const LARDER_BYTES: i32 = 1;
 pub const LARDER_TEXT: i32 = 2;
 /// `format`: JSON text, becomes dict, list, str, int, float, bool or None.
 pub const LARDER_JSON: i32 = 3;
-/// `format`: bytes that the caller has serialised already; stored as they are. With memcached they are stored as a pickle
-/// (the flags beside a value say what it is).
+/// `format`: bytes that the caller has serialised already; stored as they are. With memcached and diskcache,
+/// which keep beside each value what it is, they are stored as a pickle.
 pub const LARDER_STORED: i32 = 4;
 
 /// `flags` of a `larder_call`: the key is final, as the server has it; no prefix and no version are added.

@@ -94,8 +94,9 @@ impl Listing {
 ///        are those of the server
 /// @param cursor receives a handle, to be given to larder_cursor_close; NULL on failure
 /// @param err NULL, or receives an error on failure, to be released
-/// @return LARDER_OK; LARDER_EUNSUPPORTED (files: their names are hashes); LARDER_IGNORED; LARDER_EINVAL;
-///         LARDER_EHANDLE; LARDER_ESHUTDOWN; LARDER_ECONNECTION; LARDER_ETIMEOUT; LARDER_ESERVER; LARDER_EMEMORY
+/// @return LARDER_OK; LARDER_EUNSUPPORTED (files, whose names are hashes, and memcached); LARDER_IGNORED; LARDER_EINVAL;
+///         LARDER_EHANDLE; LARDER_ESHUTDOWN; LARDER_EIO; LARDER_ECONNECTION; LARDER_ETIMEOUT; LARDER_ESERVER;
+///         LARDER_EMEMORY
 ///
 /// Blocks: up to the call's deadline. Threads: any. Owns: the caller owns the cursor. Since: 0.1
 #[unsafe(no_mangle)]

@@ -36,7 +36,7 @@ pub(crate) unsafe fn inputs<'a>(
     }
 }
 
-/// Gets several values, on servers in one round trip.
+/// Gets several values, in one round trip to each server.
 ///
 /// @param store the store
 /// @param keys `n` pointers to UTF-8 texts
@@ -48,7 +48,7 @@ pub(crate) unsafe fn inputs<'a>(
 /// @param err NULL, or receives an error on failure, to be released
 /// @return LARDER_OK, however many there were; LARDER_IGNORED; LARDER_EINVAL; LARDER_EHANDLE; LARDER_ESHUTDOWN;
 ///         LARDER_EIO; LARDER_ECONNECTION; LARDER_ETIMEOUT; LARDER_ESERVER; LARDER_EMEMORY; LARDER_EUNDECODABLE for
-///         a broken file
+///         a broken file or row
 ///
 /// Blocks: up to the call's deadline. Threads: any. Owns: the caller owns the values. Since: 0.1
 #[unsafe(no_mangle)]
@@ -87,7 +87,7 @@ pub unsafe extern "C" fn larder_get_many(
     }
 }
 
-/// Sets several values with one time to live, on servers in one round trip.
+/// Sets several values with one time to live, in one round trip to each server (to a database in few).
 ///
 /// @param store the store
 /// @param keys `n` pointers to UTF-8 texts
@@ -143,7 +143,7 @@ pub unsafe extern "C" fn larder_set_many(
     }
 }
 
-/// Removes several keys, on servers in one round trip.
+/// Removes several keys, in one round trip to each server.
 ///
 /// @param store the store
 /// @param keys `n` pointers to UTF-8 texts

@@ -63,7 +63,7 @@ pub fn found(found: bool) -> larder_status {
 /// @param err NULL, or receives an error on failure, to be released
 /// @return LARDER_OK; LARDER_MISS; LARDER_IGNORED; LARDER_EINVAL; LARDER_EHANDLE; LARDER_ESHUTDOWN; LARDER_EIO;
 ///         LARDER_ECONNECTION; LARDER_ETIMEOUT; LARDER_ESERVER; LARDER_EMEMORY; LARDER_ETOOBIG; LARDER_EUNDECODABLE
-///         for a broken file
+///         for a broken file or row
 ///
 /// Blocks: up to the call's deadline. Threads: any. Owns: the caller owns the value. Since: 0.1
 #[unsafe(no_mangle)]
@@ -139,7 +139,8 @@ pub unsafe extern "C" fn larder_get_into(
     }
 }
 
-/// Sets a value. Where it fails the old value stays, unless the server carried it out without telling.
+/// Sets a value. Where it fails the old value stays, unless the server carried it out without telling; memcached also
+/// removes the old value where the new one is larger than it takes (LARDER_ETOOBIG).
 ///
 /// The flags LARDER_CALL_NX and LARDER_CALL_XX make it conditional.
 ///
@@ -154,7 +155,7 @@ pub unsafe extern "C" fn larder_get_into(
 /// @param err NULL, or receives an error on failure, to be released
 /// @return LARDER_OK; LARDER_NOT_STORED; LARDER_NOT_KEPT; LARDER_IGNORED; LARDER_ETOOBIG; LARDER_EINVAL;
 ///         LARDER_EHANDLE; LARDER_ESHUTDOWN; LARDER_EIO; LARDER_ECONNECTION; LARDER_ETIMEOUT; LARDER_ESERVER;
-///         LARDER_EMEMORY; LARDER_EUNDECODABLE for a broken file
+///         LARDER_EMEMORY; LARDER_EUNDECODABLE for a broken file or row
 ///
 /// Blocks: up to the call's deadline. Threads: any. Owns: nothing. Since: 0.1
 #[unsafe(no_mangle)]
@@ -192,7 +193,7 @@ pub unsafe extern "C" fn larder_set(
 /// @param err NULL, or receives an error on failure, to be released
 /// @return LARDER_OK; LARDER_NOT_STORED; LARDER_NOT_KEPT; LARDER_IGNORED; LARDER_ETOOBIG; LARDER_EINVAL;
 ///         LARDER_EHANDLE; LARDER_ESHUTDOWN; LARDER_EIO; LARDER_ECONNECTION; LARDER_ETIMEOUT; LARDER_ESERVER;
-///         LARDER_EMEMORY; LARDER_EUNDECODABLE for a broken file
+///         LARDER_EMEMORY; LARDER_EUNDECODABLE for a broken file or row
 ///
 /// Blocks: up to the call's deadline. Threads: any. Owns: nothing. Since: 0.1
 #[unsafe(no_mangle)]
@@ -221,7 +222,8 @@ pub unsafe extern "C" fn larder_add(
 
 /// Gives a key another time to live, counted from now (Django's touch).
 ///
-/// On Redis LARDER_TTL_FOREVER answers LARDER_MISS for a key that already never expires, as Django's touch answers False.
+/// As in Django: on Redis LARDER_TTL_FOREVER answers LARDER_MISS for a key that already never expires, and a database
+/// cache revives a row that is over and has not been removed yet.
 ///
 /// @param store the store
 /// @param key UTF-8 text; NULL with length 0 is the empty key
@@ -231,7 +233,7 @@ pub unsafe extern "C" fn larder_add(
 /// @param err NULL, or receives an error on failure, to be released
 /// @return LARDER_OK; LARDER_MISS; LARDER_NOT_KEPT when the key was there and is gone; LARDER_EINVAL;
 ///         LARDER_EHANDLE; LARDER_ESHUTDOWN; LARDER_EIO; LARDER_ECONNECTION; LARDER_ETIMEOUT; LARDER_ESERVER;
-///         LARDER_EMEMORY; LARDER_EUNDECODABLE for a broken file
+///         LARDER_EMEMORY; LARDER_EUNDECODABLE for a broken file or row
 ///
 /// Blocks: up to the call's deadline. Threads: any. Owns: nothing. Since: 0.1
 #[unsafe(no_mangle)]
@@ -261,7 +263,7 @@ pub unsafe extern "C" fn larder_expire(
 /// @param err NULL, or receives an error on failure, to be released
 /// @return LARDER_OK; LARDER_MISS, on Redis also when the key already never expires; LARDER_EUNSUPPORTED;
 ///         LARDER_EINVAL; LARDER_EHANDLE; LARDER_ESHUTDOWN; LARDER_EIO; LARDER_ECONNECTION; LARDER_ETIMEOUT;
-///         LARDER_ESERVER; LARDER_EMEMORY; LARDER_EUNDECODABLE for a broken file
+///         LARDER_ESERVER; LARDER_EMEMORY; LARDER_EUNDECODABLE for a broken file or row
 ///
 /// Blocks: up to the call's deadline. Threads: any. Owns: nothing. Since: 0.1
 #[unsafe(no_mangle)]
@@ -290,7 +292,7 @@ pub unsafe extern "C" fn larder_persist(
 /// @param err NULL, or receives an error on failure, to be released
 /// @return LARDER_OK; LARDER_MISS; LARDER_EUNSUPPORTED; LARDER_EINVAL; LARDER_EHANDLE; LARDER_ESHUTDOWN; LARDER_EIO;
 ///         LARDER_ECONNECTION; LARDER_ETIMEOUT; LARDER_ESERVER; LARDER_EMEMORY; LARDER_EUNDECODABLE for a broken
-///         file
+///         file or row
 ///
 /// Blocks: up to the call's deadline. Threads: any. Owns: nothing. Since: 0.1
 #[unsafe(no_mangle)]
@@ -315,7 +317,8 @@ pub unsafe extern "C" fn larder_ttl(
     }
 }
 
-/// Removes a key. As in Django, the in-memory and the file backend count an expired entry that is still lying there.
+/// Removes a key. As in Django, the in-memory, the file and the database backend count an expired entry that is still
+/// lying there.
 ///
 /// @param store the store
 /// @param key UTF-8 text; NULL with length 0 is the empty key
@@ -347,7 +350,7 @@ pub unsafe extern "C" fn larder_delete(
 /// @param key_len its length in bytes
 /// @param call NULL, or version, deadline and flags of this call
 /// @param err NULL, or receives an error on failure, to be released
-/// @return LARDER_OK; LARDER_MISS; LARDER_IGNORED; LARDER_EUNDECODABLE for a broken file; LARDER_EINVAL;
+/// @return LARDER_OK; LARDER_MISS; LARDER_IGNORED; LARDER_EUNDECODABLE for a broken file or row; LARDER_EINVAL;
 ///         LARDER_EHANDLE; LARDER_ESHUTDOWN; LARDER_EIO; LARDER_ECONNECTION; LARDER_ETIMEOUT; LARDER_ESERVER;
 ///         LARDER_EMEMORY
 ///
@@ -368,9 +371,10 @@ pub unsafe extern "C" fn larder_has(
 
 /// Adds to a number; a negative delta subtracts.
 ///
-/// Redis adds in the server and keeps the time to live; so does the in-memory backend. The file backend reads, adds and
-/// sets with the alias's TIMEOUT, as Django does: not atomic. Where Python adds, the number may be a float or larger than
-/// 64 bits.
+/// Redis and memcached add in the server and keep the time to live; so do the in-memory backend and diskcache, atomically.
+/// The file and the database backend read, add and set with the alias's TIMEOUT, as Django does: not atomic. Where Python
+/// adds, the number may be a float or larger than 64 bits. memcached only knows 0 to 2**64 - 1: below 0 it stops at 0,
+/// beyond the end it begins anew.
 ///
 /// @param store the store
 /// @param key UTF-8 text; NULL with length 0 is the empty key
@@ -382,9 +386,9 @@ pub unsafe extern "C" fn larder_has(
 /// @param err NULL, or receives an error on failure, to be released
 /// @return LARDER_OK; LARDER_MISS; LARDER_LOSSY when `result` cannot hold the new number (a float, or more than 64
 ///         bits): it then has the nearest; LARDER_IGNORED; LARDER_ETYPE when the stored value is no number (core
-///         redis: no whole number of 64 bits); LARDER_EINVAL; LARDER_EHANDLE; LARDER_ESHUTDOWN; LARDER_EIO;
-///         LARDER_ECONNECTION; LARDER_ETIMEOUT; LARDER_ESERVER; LARDER_EMEMORY; LARDER_EUNDECODABLE for a broken
-///         file
+///         redis: no whole number of 64 bits; memcached: no digits); LARDER_EINVAL; LARDER_EHANDLE;
+///         LARDER_ESHUTDOWN; LARDER_EIO; LARDER_ECONNECTION; LARDER_ETIMEOUT; LARDER_ESERVER; LARDER_EMEMORY;
+///         LARDER_EUNDECODABLE for a broken file or row
 ///
 /// Blocks: up to the call's deadline. Threads: any. Owns: the caller owns the value. Since: 0.1
 #[unsafe(no_mangle)]

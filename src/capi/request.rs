@@ -120,8 +120,8 @@ pub struct larder_packed {
     pub store: u64,
     /// Comes back in the event.
     pub tag: u64,
-    /// Where the key begins; LARDER_OP_KEYS: the pattern; LARDER_OP_SESSION: the session key; of several keys: a table of `n` pairs of 64-bit numbers,
-    /// offset and length of each key.
+    /// Where the key begins; LARDER_OP_KEYS: the pattern; LARDER_OP_SESSION: the session key; of several keys: a
+    /// table of `n` pairs of 64-bit numbers, offset and length of each key.
     pub key: u64,
     /// The key's length in bytes; of several keys 0.
     pub key_len: u64,

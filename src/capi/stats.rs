@@ -28,7 +28,7 @@ pub struct larder_store_stats {
     pub failures: u64,
     /// Those whose deadline passed.
     pub timeouts: u64,
-    /// Those that IGNORE_EXCEPTIONS hid.
+    /// Those that IGNORE_EXCEPTIONS or ignore_exc hid.
     pub ignored: u64,
     /// How often a server's breaker opened.
     pub breaker_opened: u64,

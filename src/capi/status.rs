@@ -21,10 +21,10 @@ pub const LARDER_TRUNCATED: larder_status = 4;
 pub const LARDER_SKIPPED: larder_status = 5;
 /// An old value while a new one is being loaded. No function of this version answers it.
 pub const LARDER_STALE: larder_status = 6;
-/// Done, but nothing is kept: the time to live is zero or less, or rounds to nothing on this backend (core redis counts
-/// whole seconds). A key that was there is gone.
+/// Done, but nothing is kept: the time to live is zero or less, or rounds to nothing on this backend (core redis and
+/// memcached count whole seconds). A key that was there is gone.
 pub const LARDER_NOT_KEPT: larder_status = 7;
-/// It failed, and IGNORE_EXCEPTIONS of the alias hides that: treat it as a miss. The failure was logged.
+/// It failed, and IGNORE_EXCEPTIONS or ignore_exc of the alias hides that: treat it as a miss. The failure was logged.
 pub const LARDER_IGNORED: larder_status = 8;
 /// Done, but what is shown has lost something of the Python value; setting it again would store another value.
 pub const LARDER_LOSSY: larder_status = 9;

@@ -14,11 +14,12 @@ use crate::store::Scope;
 /// `scope` of larder_clear: the keys under this alias's KEY_PREFIX and the call's version.
 pub const LARDER_CLEAR_PREFIX: i32 = 1;
 /// `scope` of larder_clear: everything that the backend holds, whoever wrote it (a whole Redis database, a whole
-/// directory), as Django's clear() does.
+/// directory or table, all of the memcached servers), as Django's clear() does.
 pub const LARDER_CLEAR_EVERYTHING: i32 = 2;
 
 /// Tells what Django would warn about a key, without touching the cache: that memcached would refuse it. One warning a
-/// line. django-redis never checks keys, so its aliases have nothing to warn about.
+/// line. django-redis and diskcache never check keys, so there is nothing to warn about; memcached aliases do not
+/// warn either, they refuse such keys with LARDER_EINVAL.
 ///
 /// @param store the store
 /// @param key UTF-8 text; NULL with length 0 is the empty key
@@ -63,9 +64,9 @@ pub unsafe extern "C" fn larder_check_key(
 /// @param scope LARDER_CLEAR_PREFIX or LARDER_CLEAR_EVERYTHING
 /// @param call NULL, or version, deadline and flags of this call
 /// @param err NULL, or receives an error on failure, to be released
-/// @return LARDER_OK; LARDER_IGNORED; LARDER_EUNSUPPORTED when the backend cannot tell its keys apart (files: their
-///         names are hashes); LARDER_EINVAL; LARDER_EHANDLE; LARDER_ESHUTDOWN; LARDER_EIO; LARDER_ECONNECTION;
-///         LARDER_ETIMEOUT; LARDER_ESERVER; LARDER_EMEMORY
+/// @return LARDER_OK; LARDER_IGNORED; LARDER_EUNSUPPORTED when the backend cannot tell its keys apart (files, whose
+///         names are hashes, and memcached); LARDER_EINVAL; LARDER_EHANDLE; LARDER_ESHUTDOWN; LARDER_EIO;
+///         LARDER_ECONNECTION; LARDER_ETIMEOUT; LARDER_ESERVER; LARDER_EMEMORY
 ///
 /// Blocks: up to the call's deadline. Threads: any. Owns: nothing. Since: 0.1
 #[unsafe(no_mangle)]
@@ -94,7 +95,8 @@ pub(crate) fn scope(scope: i32) -> Result<Scope> {
     }
 }
 
-/// Removes expired entries, and what crashed writers left behind. Servers expire by themselves: there it does nothing.
+/// Removes expired entries, and what crashed writers left behind. Redis and memcached expire by themselves: there it does
+/// nothing.
 ///
 /// @param store the store
 /// @param call NULL, or version, deadline and flags of this call

@@ -266,8 +266,8 @@ pub unsafe extern "C" fn larder_value_stored(
     unsafe { guard(err, || show(value, (bytes, len), |value| Ok(Shown { shown: value.stored().bytes, lossy: false }))) }
 }
 
-/// What is kept beside the serialised bytes to say what they are. On memcached the flags of its Python clients: 0 bytes, 1 a
-/// pickle, 2 or 4 digits, 16 a text, and 8 more for zlib. On diskcache larder's own numbers: 0 a pickle, 1 an int and 2 a
+/// What is kept beside the serialised bytes to say what they are. On memcached the flags of its Python clients: 0 bytes,
+/// 1 a pickle, 2 or 4 digits (2 also a bool of pylibmc's), 16 a text, and 8 more for zlib. On diskcache larder's own numbers: 0 a pickle, 1 an int and 2 a
 /// float as digits, 3 a text, 4 bytes, 5 nothing. 0 on other backends, which keep no such thing.
 ///
 /// @param value borrowed

@@ -169,6 +169,15 @@ impl<'a> Source<'a> {
         Ok(Some(text))
     }
 
+    /// HOST or NAME of a server. A URL may hold a password, which messages that name the server would show.
+    fn name(&self, name: &str, report: &Report) -> Result<Option<&'a str>> {
+        let text = self.text(name, report)?;
+        if text.is_some_and(|text| text.contains("://")) {
+            return Err(self.place.at(name).error("is a URL; write its parts as USER, PASSWORD, HOST, PORT and NAME"));
+        }
+        Ok(text)
+    }
+
     /// PORT, a number or a text.
     fn port(&self, default: u16, report: &Report) -> Result<u16> {
         let Some(setting) = self.set("PORT") else { return Ok(default) };
@@ -215,9 +224,11 @@ pub(super) fn read(entry: &Entry<'_>, own: &Own, siblings: &Map<String, Value>, 
     };
     let times = times(&source, siblings, report)?;
     let read = match engine.text(report)? {
-        "django.db.backends.sqlite3" => sqlite::read(&source, report)?,
-        "django.db.backends.postgresql" | "django.db.backends.postgresql_psycopg2" => postgres::read(&source, report)?,
-        "django.db.backends.mysql" => mysql::read(&source, report)?,
+        "django.db.backends.sqlite3" | "django.contrib.gis.db.backends.spatialite" => sqlite::read(&source, report)?,
+        "django.db.backends.postgresql"
+        | "django.db.backends.postgresql_psycopg2"
+        | "django.contrib.gis.db.backends.postgis" => postgres::read(&source, report)?,
+        "django.db.backends.mysql" | "django.contrib.gis.db.backends.mysql" => mysql::read(&source, report)?,
         other => return unknown_engine(other, &engine, report),
     };
     for name in source.map.keys().filter(|name| !KNOWN.contains(&name.as_str())) {

@@ -141,8 +141,8 @@
 //! | `timeout`, `connect_timeout` | none | seconds; the time that a call may take, where `LARDER.TIMEOUT_MS` is not given, and what connecting may take of it |
 //! | `key_prefix` | `""` | stands before every key, in front of KEY_PREFIX; visible ASCII. In Python it must be bytes |
 //! | `allow_unicode_keys` | true | false: keys with other than ASCII characters are refused |
-//! | `ignore_exc` | false | a server that is away or answers errors counts as an empty cache |
-//! | `retry_attempts`, `retry_timeout`, `dead_timeout` | 2, 1, 60 | when the other servers take over the keys of one that cannot be reached: after so many more failures, at least so many seconds apart, for so many seconds |
+//! | `ignore_exc` | false | a server that is away or answers errors counts as an empty cache, in every call |
+//! | `retry_attempts`, `retry_timeout`, `dead_timeout` | 2, 1, 60 | when the other servers take over the keys of one that cannot be reached: after so many more failures, at least so many seconds apart, for so many seconds. Until then a failure is told, where pymemcache says that there is nothing; and where all servers are away all are tried again at once |
 //! | `use_pooling`, `max_pool_size` | false, none | blocking connections at the same time, to each server |
 //! | `serde` | `pymemcache.serde.pickle_serde` | or `pymemcache.serde.compressed_serde`, which deflates values of more than 400 bytes. In Python it is the object, here its path |
 //! | `socket_keepalive` | larder's own: 60, 10, 3 | an object with `idle` (1), `intvl` (1) and `cnt` (5), for a KeepaliveOpts; `null` is larder's own |

@@ -268,7 +268,7 @@ fn failover<'a>(kind: Kind, inside: &dyn Fn(&str) -> Option<Setting<'a>>, report
 /// A number of units of time; none where it is not above 0. Never longer than a year.
 fn limit(number: i64, unit: Duration) -> Option<Duration> {
     let count = u32::try_from(number.min(i64::from(u32::MAX))).ok().filter(|count| *count > 0)?;
-    Some((unit * count).min(Duration::from_secs(365 * 24 * 3600)))
+    Some((unit * count).min(Duration::from_hours(8760)))
 }
 
 /// A behavior's value: a whole number, or a truth value for 1 and 0.

@@ -59,8 +59,24 @@ pub struct Store {
     /// Shared with the values that it hands out.
     facts: Arc<Facts>,
     log: Arc<dyn Log>,
-    ignores_failures: bool,
+    ignores: Ignores,
     counters: Counters,
+}
+
+/// Which failures a server's alias takes for an empty cache.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Ignores {
+    Nothing,
+    /// django-redis's IGNORE_EXCEPTIONS (DR-15, DR-16).
+    AllButTouch,
+    /// pymemcache's ignore_exc.
+    All,
+}
+
+impl Ignores {
+    fn all_if(on: bool, all: Self) -> Self {
+        if on { all } else { Self::Nothing }
+    }
 }
 
 /// What keys a clear removes.
@@ -76,13 +92,17 @@ impl Store {
     /// Opens an alias; never connects.
     pub fn open(alias: Alias, around: Surroundings) -> Result<Self> {
         let backend = open_backend(&alias, &around).map_err(|error| error.during("open").on_alias(&alias.name))?;
-        let (form, ignores_failures) = match &alias.family {
-            Family::Redis(redis) => (Form::RedisIntegers, redis.ignore_exceptions),
+        let (form, ignores) = match &alias.family {
+            Family::Redis(redis) => {
+                (Form::RedisIntegers, Ignores::all_if(redis.ignore_exceptions, Ignores::AllButTouch))
+            }
             #[cfg(feature = "memcached")]
-            Family::Memcached(memcached) => (memcached_form(memcached), memcached.ignore_exceptions),
+            Family::Memcached(memcached) => {
+                (memcached_form(memcached), Ignores::all_if(memcached.ignore_exceptions, Ignores::All))
+            }
             #[cfg(feature = "diskcache")]
-            Family::DiskCache(_) => (Form::DiskCache, false),
-            _ => (Form::Pickle, false),
+            Family::DiskCache(_) => (Form::DiskCache, Ignores::Nothing),
+            _ => (Form::Pickle, Ignores::Nothing),
         };
         let codec = Codec { protocol: alias.protocol, form, limits: alias.settings.limits };
         let head = alias.keys.head(None);
@@ -95,7 +115,7 @@ impl Store {
             codec,
             facts,
             log: around.log,
-            ignores_failures,
+            ignores,
             counters: Counters::default(),
         })
     }
@@ -148,13 +168,13 @@ impl Store {
     /// Gives a key another time to live (Django's `touch`).
     pub fn touch(&self, key: &str, ttl: TtlChoice, call: &Call<'_>) -> Result<Touched> {
         let touched = self.backend.touch(&self.make(key, call), ttl.or(self.alias.ttl), self.budget(call));
-        self.told("expire", touched) // DR-16: never ignored
+        self.checked_touch("expire", touched)
     }
 
     /// Removes a key's expiry.
     pub fn persist(&self, key: &str, call: &Call<'_>) -> Result<Touched> {
         let touched = self.backend.persist(&self.make(key, call), self.budget(call));
-        self.told("persist", touched) // DR-16: never ignored
+        self.checked_touch("persist", touched)
     }
 
     /// What is left of a key's time to live; `None` on a miss.
@@ -325,10 +345,18 @@ impl Store {
     /// As [`Store::told`], and marks it as hidden where IGNORE_EXCEPTIONS says so: it still is a failure for the log.
     fn checked<T>(&self, operation: &'static str, result: Result<T>) -> Result<T> {
         result.map_err(|error| {
-            let hidden = self.ignores_failures // DR-15
-                && matches!(error.kind(), Kind::Connection | Kind::Timeout | Kind::Server | Kind::Type);
+            let hidden = match (self.ignores, error.kind()) {
+                (Ignores::Nothing, _) => false,
+                (_, Kind::Connection | Kind::Timeout | Kind::Server | Kind::Type) => true, // DR-15
+                (all, kind) => all == Ignores::All && kind == Kind::TooBig,
+            };
             self.failed(operation, error, hidden)
         })
+    }
+
+    /// As [`Store::checked`] for what django-redis never ignores (DR-16).
+    fn checked_touch<T>(&self, operation: &'static str, result: Result<T>) -> Result<T> {
+        if self.ignores == Ignores::All { self.checked(operation, result) } else { self.told(operation, result) }
     }
 
     fn failed(&self, operation: &'static str, error: Error, hidden: bool) -> Error {
@@ -340,7 +368,8 @@ impl Store {
         if !hidden {
             return error;
         }
-        self.log.record(Level::Warning, &format_args!("ignored by IGNORE_EXCEPTIONS: {error}"));
+        let option = if self.ignores == Ignores::All { "ignore_exc" } else { "IGNORE_EXCEPTIONS" };
+        self.log.record(Level::Warning, &format_args!("ignored by {option}: {error}"));
         error.hidden()
     }
 }

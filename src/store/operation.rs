@@ -221,7 +221,7 @@ impl Asked {
         )
     }
 
-    /// Whether IGNORE_EXCEPTIONS hides its failures (DR-16).
+    /// Whether IGNORE_EXCEPTIONS and ignore_exc hide its failures (DR-16).
     fn can_be_ignored(self) -> bool {
         !matches!(self, Self::Expire | Self::Persist | Self::Ttl | Self::PurgeExpired | Self::Ping | Self::CreateTable)
     }
@@ -389,6 +389,9 @@ impl Store {
         let reply = match answer {
             Ok(reply) => reply,
             Err(error) if asked.can_be_ignored() => return self.checked(name, Err(error)),
+            Err(error) if matches!(asked, Asked::Expire | Asked::Persist) => {
+                return self.checked_touch(name, Err(error));
+            }
             Err(error) => return self.told(name, Err(error)),
         };
         match &reply {

@@ -44,6 +44,9 @@ enum Run<'a> {
 /// Up to this many keys are compared in pairs, which is faster than hashing.
 const FEW: usize = 8;
 
+/// Up to this many keys are told apart by their fingerprints; sorting more takes as long as hashing.
+const MANY: usize = 512;
+
 /// Finishes all dicts and sets of a value: the last of equal keys wins, at the place of the first one.
 pub(crate) fn settle(tables: &mut Tables) -> Result<()> {
     let mut changes = Vec::new();
@@ -55,6 +58,7 @@ pub(crate) fn settle(tables: &mut Tables) -> Result<()> {
         of_span: HashMap::new(),
         unique: 0,
         shapes: [&[]; 16],
+        prints: Vec::new(),
     };
     for id in 0..u32::try_from(tables.group_count()).unwrap_or(u32::MAX) {
         if let Some(items) = finder.settled(id)? {
@@ -78,6 +82,8 @@ struct Finder<'a> {
     unique: usize,
     /// Dicts whose keys are known to be distinct, by their number of items.
     shapes: [&'a [Node]; 16],
+    /// Of the dict that is looked at.
+    prints: Vec<u64>,
 }
 
 impl<'a> Finder<'a> {
@@ -92,7 +98,10 @@ impl<'a> Finder<'a> {
             let joined: Vec<Node> = self.tables.iter(id).collect();
             return self.merged(&joined, step);
         };
-        if self.are_plainly_distinct(items, step) || self.has_known_shape(items, step) {
+        if self.are_plainly_distinct(items, step)
+            || self.has_known_shape(items, step)
+            || self.have_distinct_prints(items, step)
+        {
             return Ok(None);
         }
         let change = self.merged(items, step)?;
@@ -128,6 +137,24 @@ impl<'a> Finder<'a> {
                 _ => false,
             })
         })
+    }
+
+    /// True if all keys are short texts with different fingerprints: then no two are equal. Who makes keys with one
+    /// fingerprint has them looked at more closely, and that is all.
+    fn have_distinct_prints(&mut self, items: &[Node], step: usize) -> bool {
+        if items.len() > MANY * step {
+            return false;
+        }
+        self.prints.clear();
+        for key in items.iter().step_by(step) {
+            let Node::Text { span, .. } = *key else { return false };
+            if span.len > SHORT {
+                return false;
+            }
+            self.prints.push(fingerprint(self.tables.slice(span)));
+        }
+        self.prints.sort_unstable();
+        self.prints.array_windows().all(|[one, next]| one != next)
     }
 
     fn differ_plainly(&self, one: Span, other: Span) -> bool {
@@ -294,6 +321,66 @@ pub(crate) fn shortest(mut bytes: &[u8]) -> &[u8] {
     bytes
 }
 
+/// A number that equal texts share, and others hardly ever.
+fn fingerprint(text: &[u8]) -> u64 {
+    const FACTOR: u64 = 0x9E37_79B9_7F4A_7C15;
+    let (words, rest) = text.as_chunks::<8>();
+    let mut print = text.len() as u64;
+    for word in words {
+        print = (print ^ u64::from_le_bytes(*word)).wrapping_mul(FACTOR).rotate_left(29);
+    }
+    let last = rest.iter().fold(0, |last, byte| last << 8 | u64::from(*byte));
+    (print ^ last).wrapping_mul(FACTOR)
+}
+
 fn unhashable() -> Error {
     Error::new(Kind::Undecodable, "a list, dict, set or bytearray is used as a key")
+}
+
+#[cfg(test)]
+mod tests {
+    use bytes::Bytes;
+
+    use super::*;
+    use crate::value::Limits;
+
+    /// A dict of so many keys `k00`, `k01`, … with their numbers as values; one key is there twice.
+    fn dict(count: u32, twice: Option<u32>) -> Vec<(u32, i64)> {
+        let stored = (0..count).map(|key| format!("k{key:04}")).collect::<Vec<_>>().concat();
+        let mut tables = Tables::new(Bytes::from(stored), &Limits::default()).unwrap();
+        let keys = (0..count).chain(twice);
+        let items: Vec<Node> = keys
+            .zip(0_i64..)
+            .flat_map(|(key, value)| [Node::Text { share: 0, span: Span { start: key * 5, len: 5 } }, Node::Int(value)])
+            .collect();
+        let id = tables.add_group_of(GroupKind::Dict, &items).unwrap();
+        settle(&mut tables).unwrap();
+        let items: Vec<Node> = tables.iter(id).collect();
+        let pair = |pair: &[Node]| match pair {
+            [Node::Text { span, .. }, Node::Int(value)] => (span.start / 5, *value),
+            other => panic!("{other:?}"),
+        };
+        items.chunks(2).map(pair).collect()
+    }
+
+    #[test]
+    fn the_last_of_equal_keys_wins_at_the_place_of_the_first() {
+        for count in [1, 2, 8, 9, 44, 511, 512, 513, 2000] {
+            let all: Vec<(u32, i64)> = (0..count).zip(0..).collect();
+            assert_eq!(dict(count, None), all);
+            let mut merged = all.clone();
+            let middle = count / 2;
+            merged[middle as usize].1 = i64::from(count);
+            assert_eq!(dict(count, Some(middle)), merged, "{count}");
+        }
+    }
+
+    #[test]
+    fn fingerprints_tell_lengths_and_zeros_apart() {
+        let texts: [&[u8]; 8] =
+            [b"", b"\0", b"\0\0", b"\0\0\0\0\0\0\0\0", b"\0\0\0\0\0\0\0\0\0", b"ab", b"ba", b"abcdefgh"];
+        let prints: HashSet<u64> = texts.iter().map(|text| fingerprint(text)).collect();
+        assert_eq!(prints.len(), texts.len());
+        assert_eq!(fingerprint(b"abcdefghij"), fingerprint(b"abcdefghij".as_ref()));
+    }
 }

@@ -4,8 +4,8 @@
 //! counts this object's own rows, and is replaced by a COUNT when it goes beyond the limit and after every sixteenth of
 //! the limit (at least each one) that was added, so that other writers' rows count too. Between two COUNTs each of `k`
 //! writers adds at most that step: there are never more than `MAX_ENTRIES + 1 + k × max(1, MAX_ENTRIES / 16)` rows (and
-//! one for each write that is under way), as long as CULL_FREQUENCY lets a cull remove any. A writer alone culls exactly
-//! when Django does.
+//! one for each write that is under way, or the rows of one of its statements), as long as CULL_FREQUENCY lets a cull
+//! remove any. A writer alone culls exactly when Django does.
 //!
 //! Only the arithmetic is here; it asks for what it wants to know.
 
@@ -53,6 +53,18 @@ impl Census {
         let state = self.state.lock();
         let Some(added) = state.added else { return true };
         added >= self.step || (state.count > self.limit && !state.in_vain)
+    }
+
+    /// How many rows a statement may add before [`Census::is_due`] is to be asked again, at least one: as many as there
+    /// are until Django would cull.
+    #[cfg_attr(not(any(feature = "postgres", feature = "mysql")), allow(dead_code))]
+    pub fn room(&self) -> u64 {
+        let state = self.state.lock();
+        let room = match state.count {
+            count if count > self.limit => self.step.saturating_sub(state.added.unwrap_or_default()), // in vain
+            count => self.limit - count + 1,
+        };
+        room.max(1)
     }
 
     /// Takes a COUNT; what to do about it.

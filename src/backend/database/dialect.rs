@@ -6,11 +6,12 @@
 //! `clear_prefix` are given twice, one right after the other, and the keys of `delete_many` are given all, and all again.
 //!
 //! On MySQL and MariaDB a collation can take two keys for one (pitfall 24). Reads give the stored key back, which has to
-//! be compared ([`super::row::is_same`]); what changes or removes a row compares bytes in the statement; `set` takes the
+//! be compared with the one that was asked for; what changes or removes a row compares bytes in the statement; `set` takes the
 //! row of such a neighbour over, so that a value that was just written is what is read.
 
+use super::names::{index_name, quoted};
 use crate::config::Engine as Database;
-use crate::error::{Error, Kind, Result};
+use crate::error::Result;
 
 /// The kinds of databases.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -49,11 +50,13 @@ pub struct Dialect {
     pub expiry: String,
     /// `key`, `value`, `expires`: writes always. PostgreSQL: → whether the row is new.
     pub set: String,
+    /// What stands before the rows of [`Dialect::set_many`], and behind them.
+    around_rows: [String; 2],
     /// `key`, `value`, `expires`, `now`: writes where there is no row, or one that is over; no row is changed otherwise.
     /// PostgreSQL: → whether the row is new. MySQL takes no `now`: it is a plain insert, which fails with error 1062
     /// where there is a row; then comes `renew`.
     pub add: String,
-    /// MySQL, `key`, `value`, `expires`, `key`, `now`: writes over a row that is over.
+    /// MySQL, `value`, `expires`, `key`, `now`: writes over a row that is over.
     pub renew: String,
     /// `value`, `expires`, `key`, `now`: writes over a row that is not over (XX).
     pub replace: String,
@@ -115,6 +118,11 @@ impl Holders {
             _ => self.at(number),
         }
     }
+
+    /// Of a row (key, value, expires), behind so many others.
+    fn row(&self, others: usize) -> String {
+        format!("({}, {}, {})", self.at(others + 1), self.at(others + 2), self.time(others + 3))
+    }
 }
 
 impl Dialect {
@@ -138,6 +146,12 @@ impl Dialect {
     /// Which database this speaks to.
     pub fn engine(&self) -> Engine {
         self.engine
+    }
+
+    /// What to do where there is no table; the same words for every engine.
+    pub fn no_table(&self) -> String {
+        let table = self.table();
+        format!("the table {table} is not there; make it with larder_create_table, or with manage.py createcachetable")
     }
 
     /// The table for messages.
@@ -175,6 +189,19 @@ impl Dialect {
         format!("{statement} AND {} IN ({})", bytes_of("`cache_key`"), second.join(", "))
     }
 
+    /// [`Dialect::delete_over`] of `count` keys (at least 1): as [`Dialect::delete_many`], and then `now`.
+    pub fn delete_over_many(&self, count: usize) -> String {
+        let (quote, at) = (self.quote(), Holders(self.engine));
+        format!("{} AND {quote}expires{quote} <= {}", self.delete_many(count), at.time(count + 1))
+    }
+
+    /// [`Dialect::set`] of `count` rows (at least 1): key, value and expires of one after the other.
+    pub fn set_many(&self, count: usize) -> String {
+        let rows: Vec<String> = (0..count).map(|row| Holders(self.engine).row(row * 3)).collect();
+        let [before, behind] = &self.around_rows;
+        format!("{before}{}{behind}", rows.join(", "))
+    }
+
     fn quote(&self) -> char {
         if self.engine == Engine::MySql { '`' } else { '"' }
     }
@@ -206,6 +233,7 @@ impl Dialect {
             table,
             index,
             set: String::new(),
+            around_rows: [String::new(), String::new()],
             add: String::new(),
             renew: String::new(),
             replace: String::new(),
@@ -226,25 +254,25 @@ impl Dialect {
     fn add_writes(&mut self, columns: &Columns) {
         let Columns { key, value, expires } = columns;
         let (table, at) = (&self.table, Holders(self.engine));
-        let (one, two, three, four) = (at.at(1), at.at(2), at.time(3), at.time(4));
-        let row = format!("({key}, {value}, {expires}) VALUES ({one}, {two}, {three})");
+        let (one, three, four) = (at.at(1), at.time(3), at.time(4));
+        let (row, columns) = (at.row(0), format!("({key}, {value}, {expires}) VALUES "));
         if self.engine == Engine::MySql {
-            self.set = format!(
-                "INSERT INTO {table} {row} ON DUPLICATE KEY UPDATE {key} = VALUES({key}), {value} = VALUES({value}), \
-                 {expires} = VALUES({expires})"
-            );
-            self.add = format!("INSERT INTO {table} {row}");
-            self.renew =
-                format!("UPDATE {table} SET {key} = ?, {value} = ?, {expires} = ? WHERE {key} = ? AND {expires} <= ?");
+            let before = format!("INSERT INTO {table} {columns}");
+            // the key keeps the spelling that came first, as with Django (pitfall 24)
+            let behind = format!(" ON DUPLICATE KEY UPDATE {value} = VALUES({value}), {expires} = VALUES({expires})");
+            self.add = format!("{before}{row}");
+            self.renew = format!("UPDATE {table} SET {value} = ?, {expires} = ? WHERE {key} = ? AND {expires} <= ?");
+            self.around_rows = [before, behind];
         } else {
             let told = if self.engine == Engine::Postgres { " RETURNING (xmax = 0)" } else { "" };
+            let before = format!("INSERT INTO {table} AS larder_old {columns}");
             let update = format!(
-                "INSERT INTO {table} AS larder_old {row} ON CONFLICT ({key}) DO UPDATE SET {value} = excluded.{value}, \
-                 {expires} = excluded.{expires}"
+                " ON CONFLICT ({key}) DO UPDATE SET {value} = excluded.{value}, {expires} = excluded.{expires}"
             );
-            self.set = format!("{update}{told}");
-            self.add = format!("{update} WHERE larder_old.{expires} <= {four}{told}");
+            self.add = format!("{before}{row}{update} WHERE larder_old.{expires} <= {four}{told}");
+            self.around_rows = [before, format!("{update}{told}")];
         }
+        self.set = self.set_many(1);
         let is_key = self.is_key(key, 3);
         self.replace = format!(
             "UPDATE {table} SET {value} = {one}, {expires} = {} WHERE {is_key} AND {expires} > {four}",
@@ -326,83 +354,4 @@ fn shown(engine: Engine, expires: &str) -> String {
 /// A MySQL column's UTF-8 bytes, which know no collation and no padding.
 fn bytes_of(key: &str) -> String {
     format!("CAST(CONVERT({key} USING utf8mb4) AS BINARY)")
-}
-
-/// DB-1. Django puts a name into quotes unless it has them already, and doubles none inside. So `schema"."table` names a
-/// table in a schema, as people do with PostgreSQL; what cannot be read as such names is refused.
-fn quoted(table: &str, quote: char) -> Result<String> {
-    let has_quotes = table.len() > 1 && table.starts_with(quote) && table.ends_with(quote);
-    let quoted = if has_quotes { table.to_owned() } else { format!("{quote}{table}{quote}") };
-    if are_names(&quoted, quote) {
-        return Ok(quoted);
-    }
-    let reason =
-        format!("LOCATION: a {quote} inside the table's name must be doubled, or part two names ({quote}.{quote})");
-    Err(Error::new(Kind::Config, reason))
-}
-
-/// Whether this is a quoted name, or several with a point between them.
-fn are_names(text: &str, quote: char) -> bool {
-    let mut letters = text.chars().peekable();
-    loop {
-        if letters.next() != Some(quote) {
-            return false;
-        }
-        let mut length = 0;
-        loop {
-            match letters.next() {
-                None => return false,
-                Some(letter) if letter != quote => length += 1,
-                Some(_) if letters.next_if_eq(&quote).is_some() => length += 1,
-                Some(_) => break,
-            }
-        }
-        if length == 0 {
-            return false;
-        }
-        match letters.next() {
-            None => return true,
-            Some('.') => {}
-            Some(_) => return false,
-        }
-    }
-}
-
-/// `<table>_expires`; an index has no schema of its own, so that the last of several names counts. (Django writes SQL
-/// that fails where the name has quotes already.)
-fn index_name(quoted: &str, quote: char) -> String {
-    let inner = quoted.strip_prefix(quote).and_then(|rest| rest.strip_suffix(quote)).unwrap_or(quoted);
-    let between = format!("{quote}.{quote}");
-    let name = inner.rsplit(between.as_str()).next().unwrap_or(inner);
-    format!("{quote}{name}_expires{quote}")
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn names_are_quoted_once() {
-        for (table, quoted, index) in [
-            ("cache", r#""cache""#, r#""cache_expires""#),
-            ("my cache table", r#""my cache table""#, r#""my cache table_expires""#),
-            (r#""cache""#, r#""cache""#, r#""cache_expires""#),
-            (r#"public"."cache"#, r#""public"."cache""#, r#""cache_expires""#),
-            (r#"a""b"#, r#""a""b""#, r#""a""b_expires""#),
-            ("tablé`", r#""tablé`""#, r#""tablé`_expires""#),
-        ] {
-            let dialect = Dialect::new(Engine::Postgres, table).unwrap();
-            assert_eq!((dialect.table.as_str(), dialect.index.as_str()), (quoted, index));
-        }
-        assert_eq!(Dialect::new(Engine::MySql, "c").unwrap().table(), "`c`");
-        assert_eq!(Dialect::new(Engine::MySql, "`c`").unwrap().table(), "`c`");
-    }
-
-    #[test]
-    fn what_would_leave_the_quotes_is_refused() {
-        for table in [r#"a"b"#, r#"a"; DROP TABLE x; --"#, r#"""#, r#"a"."#, r#"."a"#, r#"a".b."c"#, r#"""""#] {
-            assert_eq!(Dialect::new(Engine::Sqlite, table).unwrap_err().kind(), Kind::Config, "{table}");
-        }
-        assert!(Dialect::new(Engine::MySql, "a`b").is_err());
-    }
 }

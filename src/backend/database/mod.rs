@@ -6,6 +6,7 @@
 pub mod census;
 pub mod dialect;
 pub mod expiry;
+mod names;
 pub mod row;
 #[cfg(any(feature = "postgres", feature = "mysql"))]
 mod server;

@@ -5,10 +5,9 @@ use base64::engine::general_purpose::{GeneralPurpose, GeneralPurposeConfig};
 use base64::engine::{DecodePaddingMode, Engine as _};
 
 use crate::error::{Error, Kind, Result};
-use crate::key::MadeKey;
 
 /// As Python decodes: bits that are left over count for nothing.
-const BASE64: GeneralPurpose = GeneralPurpose::new(
+const LENIENT: GeneralPurpose = GeneralPurpose::new(
     &STANDARD,
     GeneralPurposeConfig::new()
         .with_decode_allow_trailing_bits(true)
@@ -20,7 +19,7 @@ pub fn encode(value: &[u8]) -> Result<String> {
     let size = base64::encoded_len(value.len(), true).ok_or_else(|| too_big(value.len(), usize::MAX))?;
     let mut text = String::new();
     text.try_reserve_exact(size).map_err(|_| no_memory(size))?;
-    BASE64.encode_string(value, &mut text);
+    base64_simd::STANDARD.encode_append(value, &mut text);
     Ok(text)
 }
 
@@ -51,11 +50,13 @@ fn decode_plain(text: &[u8], limit: usize) -> Result<Vec<u8>> {
     }
     let mut value = Vec::new();
     value.try_reserve_exact(most).map_err(|_| no_memory(most))?;
-    value.resize(most, 0);
-    let size = BASE64.decode_slice(text, &mut value).map_err(|_| undecodable("is not Base64"))?;
-    value.truncate(size);
-    if size > limit {
-        return Err(too_big(size, limit));
+    if base64_simd::STANDARD.decode_append(text, &mut value).is_err() {
+        value.resize(most, 0);
+        let size = LENIENT.decode_slice(text, &mut value).map_err(|_| undecodable("is not Base64"))?;
+        value.truncate(size);
+    }
+    if value.len() > limit {
+        return Err(too_big(value.len(), limit));
     }
     Ok(value)
 }
@@ -78,11 +79,6 @@ fn letters_of(text: &[u8]) -> impl Iterator<Item = u8> + '_ {
         ended |= is_kept && is_padding && count % 4 == 0;
         is_kept
     })
-}
-
-/// Whether a row is this key's, and not that of a neighbour which the database takes for the same (pitfall 24).
-pub fn is_same(stored: &[u8], key: &MadeKey) -> bool {
-    stored == key.as_bytes()
 }
 
 /// A row that cannot be read.

@@ -262,7 +262,7 @@ mod tests {
             "ab/01/0123456789abcdef0123456789/b.val",
             "ab/01/0123456789abcdef0123456789ab.vax",
             "ab/01/0123456789abcdef0123456789ab.val\0",
-            "ab\001/0123456789abcdef0123456789ab.val",
+            "ab\u{0}01/0123456789abcdef0123456789ab.val",
         ] {
             assert_eq!(Name::parse(wrong.as_bytes()), None, "{wrong:?}");
         }

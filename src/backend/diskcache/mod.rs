@@ -190,6 +190,6 @@ mod tests {
         // zlib.adler32 in Python
         assert_eq!(adler32(b""), 1);
         assert_eq!(adler32(b":1:k"), 0x025e_0111);
-        assert_eq!(adler32(&[0xff; 20_000]), 0x9f51_d664);
+        assert_eq!(adler32(&vec![0xff; 20_000]), 0x9f51_d664);
     }
 }

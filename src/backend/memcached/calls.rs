@@ -4,10 +4,11 @@ use std::sync::Arc;
 
 use super::decoder::Frame;
 use super::protocol::Text;
-use super::request::{nature, unsupported};
-use super::{ENTRIES_AT_ONCE, KEYS_AT_ONCE, command};
+use super::request::nature;
+use super::{ENTRIES_AT_ONCE, KEYS_AT_ONCE, command, many};
 use crate::backend::fence::number;
 use crate::backend::net::{Pool, Reading};
+use crate::backend::unsupported;
 use crate::backend::{
     Backend, Capability, Counted, Entry, Habits, IncrBy, Request, Stored, StoredRef, Touched, When, Written,
 };
@@ -90,7 +91,7 @@ impl Backend for Calls {
         let mut values = Vec::with_capacity(keys.len());
         for some in keys.chunks(KEYS_AT_ONCE) {
             let request = Request::GetMany(some);
-            values.extend(self.run(&request, &deadline, |out| Ok(command::get_many(out, some)))?);
+            values.extend(self.run(&request, &deadline, |out| Ok(many::get_many(out, some)))?);
         }
         Ok(values)
     }
@@ -99,7 +100,7 @@ impl Backend for Calls {
         let deadline = budget.start();
         let mut failures = Vec::with_capacity(entries.len());
         for some in entries.chunks(ENTRIES_AT_ONCE) {
-            let write = |out: &mut Vec<u8>| command::set_many(out, self.client, some, ttl);
+            let write = |out: &mut Vec<u8>| many::set_many(out, self.client, some, ttl);
             match self.run(&Request::SetMany(some, ttl), &deadline, write) {
                 Ok(outcome) => failures.extend(outcome),
                 Err(error) if failures.is_empty() => return Err(error),
@@ -116,7 +117,7 @@ impl Backend for Calls {
         let deadline = budget.start();
         keys.chunks(KEYS_AT_ONCE).try_fold(0, |count, some| {
             let request = Request::DeleteMany(some);
-            Ok(count + self.run(&request, &deadline, |out| Ok(command::delete_many(out, some)))?)
+            Ok(count + self.run(&request, &deadline, |out| Ok(many::delete_many(out, some)))?)
         })
     }
 

@@ -33,8 +33,11 @@ pub(super) struct Ring {
     /// Whether servers that cannot be reached lose their points.
     ejects: bool,
     all: Vec<Point>,
-    some: Mutex<Option<(Vec<bool>, Arc<Vec<Point>>)>>,
+    some: Mutex<Option<Rest>>,
 }
+
+/// Which servers were there, and their points.
+type Rest = (Vec<bool>, Arc<Vec<Point>>);
 
 /// A place on the ring, and the index of its server.
 type Point = (u32, usize);
@@ -67,6 +70,7 @@ impl Choice {
     /// The index of the server that has a made key, among those that are usable; `None` where none is.
     pub(super) fn pick(&self, key: &[u8], usable: &dyn Fn(usize) -> bool) -> Option<usize> {
         match self {
+            Self::Rendezvous(nodes) if nodes.len() == 1 => usable(0).then_some(0),
             Self::Rendezvous(nodes) => rendezvous(nodes, key, usable),
             Self::Modulo(_, 1) => Some(0),
             Self::Modulo(hash, count) => usize::try_from(hash::of(*hash, key)).ok()?.checked_rem(*count),

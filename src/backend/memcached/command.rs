@@ -3,11 +3,10 @@
 //! A function writes the commands to a buffer and returns a [`Reading`], which takes the replies one by one. Keys are as
 //! they are sent: whoever calls has looked at them, since a blank in one would make another command of it.
 
-use super::decoder::{Complaint, Frame, Items, Word};
+use super::decoder::{Complaint, Frame, Word};
 use super::fault::{answered, is_full};
-use crate::backend::fence::number;
 use crate::backend::net::{Next, Reading, unexpected};
-use crate::backend::{Counted, Entry, Stored, StoredRef, Touched, When, Written};
+use crate::backend::{Counted, Stored, StoredRef, Touched, When, Written};
 use crate::config::Client;
 use crate::error::{Error, Kind, Result};
 use crate::key::MadeKey;
@@ -47,74 +46,6 @@ impl Reading for Getting {
             },
             other => refused(other),
         }
-    }
-}
-
-/// Waits for the reply to a get of several keys: their numbers.
-pub(super) struct GettingMany(Vec<u64>);
-
-/// `get` of several keys.
-pub(super) fn get_many(out: &mut Vec<u8>, keys: &[MadeKey]) -> GettingMany {
-    out.extend_from_slice(b"get");
-    for key in keys {
-        out.push(b' ');
-        out.extend_from_slice(key.as_bytes());
-    }
-    out.extend_from_slice(b"\r\n");
-    GettingMany(keys.iter().map(|key| number(key.as_bytes())).collect())
-}
-
-impl Reading for GettingMany {
-    type Frame = Frame;
-    type Answer = Vec<Option<Stored>>;
-
-    fn read(self, frame: Frame, _: &mut Vec<u8>) -> Next<Self> {
-        match frame {
-            Frame::Values(items) => match self.placed(items) {
-                Some(values) => Next::Done(Ok(values)),
-                None => Next::Broken(unasked()),
-            },
-            other => refused(other),
-        }
-    }
-}
-
-impl GettingMany {
-    /// Each value at the place of its key; `None` where one was not asked for. Memcached answers in the order of the
-    /// keys, proxies need not.
-    fn placed(&self, items: Items) -> Option<Vec<Option<Stored>>> {
-        let mut values = vec![None; self.0.len()];
-        let mut at = 0;
-        let mut items = items.into_iter();
-        for item in items.by_ref() {
-            let rest = self.0.get(at..).unwrap_or_default();
-            let Some(skipped) = rest.iter().position(|key| *key == item.key) else {
-                self.place_one(&mut values, item.key, item.value)?;
-                break;
-            };
-            at += skipped + 1;
-            *values.get_mut(at - 1)? = Some(item.value);
-        }
-        if items.len() == 0 {
-            return Some(values);
-        }
-        let mut order: Vec<usize> = (0..self.0.len()).collect();
-        order.sort_by_key(|place| self.0.get(*place));
-        for item in items {
-            let first = order.partition_point(|place| self.0.get(*place).is_some_and(|key| *key < item.key));
-            let same = order.get(first..).unwrap_or_default().iter();
-            let mut same = same.take_while(|place| self.0.get(**place) == Some(&item.key));
-            let free = *same.find(|place| values.get(**place).is_some_and(Option::is_none))?;
-            *values.get_mut(free)? = Some(item.value);
-        }
-        Some(values)
-    }
-
-    fn place_one(&self, values: &mut [Option<Stored>], key: u64, value: Stored) -> Option<()> {
-        let places = self.0.iter().zip(values.iter_mut());
-        let (_, free) = places.into_iter().find(|(asked, value)| **asked == key && value.is_none())?;
-        *free = Some(value);
-        Some(())
     }
 }
 
@@ -166,14 +97,14 @@ pub(super) fn set(
 }
 
 /// What the server could not even read past.
-fn check(value: StoredRef<'_>) -> Result<()> {
+pub(super) fn check(value: StoredRef<'_>) -> Result<()> {
     if value.bytes.len() > LONGEST {
         return Err(Error::new(Kind::TooBig, "memcached takes no values of 2 GiB or more"));
     }
     Ok(())
 }
 
-fn write_set(out: &mut Vec<u8>, name: &[u8], key: &MadeKey, value: StoredRef<'_>, until: &str) {
+pub(super) fn write_set(out: &mut Vec<u8>, name: &[u8], key: &MadeKey, value: StoredRef<'_>, until: &str) {
     out.reserve(key.as_bytes().len() + value.bytes.len() + 64);
     let (flags, length) = (value.flags.to_string(), value.bytes.len().to_string());
     line(out, name, key.as_bytes(), &[flags.as_bytes(), until.as_bytes(), length.as_bytes()]);
@@ -191,60 +122,6 @@ impl Reading for Setting {
             Frame::Word(Word::Stored) => Next::Done(Ok(Written::Stored)),
             Frame::Word(Word::NotStored) => Next::Done(Ok(Written::NotStored)),
             other => not_written(other),
-        }
-    }
-}
-
-/// Waits for the replies to the writes of several values.
-pub(super) struct SettingMany {
-    left: usize,
-    outcome: Vec<Option<Error>>,
-}
-
-/// `set` of several values.
-pub(super) fn set_many(out: &mut Vec<u8>, client: Client, entries: &[Entry], ttl: Ttl) -> Result<SettingMany> {
-    entries.iter().try_for_each(|entry| check(entry.value.as_ref()))?;
-    let until = stored_until(client, ttl);
-    for entry in entries {
-        write_set(out, b"set", &entry.key, entry.value.as_ref(), &until);
-    }
-    Ok(SettingMany { left: entries.len(), outcome: Vec::with_capacity(entries.len()) })
-}
-
-impl SettingMany {
-    /// Takes one more reply; an error where nothing that follows can be trusted.
-    pub(super) fn take(&mut self, frame: Frame) -> Result<()> {
-        let refused = Error::new(Kind::Server, "the server did not store the value");
-        self.outcome.push(match frame {
-            Frame::Word(Word::Stored) => None,
-            Frame::Word(Word::NotStored) => Some(refused),
-            other => match not_written::<Setting>(other) {
-                Next::Done(answer) => answer.err(),
-                Next::Broken(error) => return Err(error),
-                Next::More(_) => Some(refused),
-            },
-        });
-        self.left = self.left.saturating_sub(1);
-        Ok(())
-    }
-
-    /// The outcome of each, once all replies have come.
-    pub(super) fn outcome(&mut self) -> Option<Vec<Option<Error>>> {
-        (self.left == 0).then(|| std::mem::take(&mut self.outcome))
-    }
-}
-
-impl Reading for SettingMany {
-    type Frame = Frame;
-    type Answer = Vec<Option<Error>>;
-
-    fn read(mut self, frame: Frame, _: &mut Vec<u8>) -> Next<Self> {
-        match self.take(frame) {
-            Err(error) => Next::Broken(error),
-            Ok(()) => match self.outcome() {
-                Some(outcome) => Next::Done(Ok(outcome)),
-                None => Next::More(self),
-            },
         }
     }
 }
@@ -307,57 +184,6 @@ impl Reading for Deleting {
             Frame::Word(Word::Deleted) => Next::Done(Ok(true)),
             Frame::Word(Word::NotFound) => Next::Done(Ok(false)),
             other => refused(other),
-        }
-    }
-}
-
-/// Waits for the replies to a delete of several keys.
-pub(super) struct DeletingMany {
-    left: usize,
-    count: u64,
-    failure: Option<Error>,
-}
-
-/// `delete` of several keys, each in a line of its own.
-pub(super) fn delete_many(out: &mut Vec<u8>, keys: &[MadeKey]) -> DeletingMany {
-    for key in keys {
-        line(out, b"delete", key.as_bytes(), &[]);
-    }
-    DeletingMany { left: keys.len(), count: 0, failure: None }
-}
-
-impl DeletingMany {
-    /// Takes one more reply; an error where nothing that follows can be trusted.
-    pub(super) fn take(&mut self, frame: Frame) -> Result<()> {
-        match Deleting.read(frame, &mut Vec::new()) {
-            Next::Done(Ok(found)) => self.count += u64::from(found),
-            Next::Done(Err(error)) => {
-                self.failure.get_or_insert(error.maybe_done()); // to the others
-            }
-            Next::More(Deleting) => {}
-            Next::Broken(error) => return Err(error),
-        }
-        self.left = self.left.saturating_sub(1);
-        Ok(())
-    }
-
-    /// How many there were, once all replies have come.
-    pub(super) fn outcome(&mut self) -> Option<Result<u64>> {
-        (self.left == 0).then(|| self.failure.take().map_or(Ok(self.count), Err))
-    }
-}
-
-impl Reading for DeletingMany {
-    type Frame = Frame;
-    type Answer = u64;
-
-    fn read(mut self, frame: Frame, _: &mut Vec<u8>) -> Next<Self> {
-        match self.take(frame) {
-            Err(error) => Next::Broken(error),
-            Ok(()) => match self.outcome() {
-                Some(outcome) => Next::Done(outcome),
-                None => Next::More(self),
-            },
         }
     }
 }
@@ -436,7 +262,7 @@ impl Reading for Asking {
 
 // ---- what they share ----
 
-fn line(out: &mut Vec<u8>, name: &[u8], key: &[u8], arguments: &[&[u8]]) {
+pub(super) fn line(out: &mut Vec<u8>, name: &[u8], key: &[u8], arguments: &[&[u8]]) {
     out.extend_from_slice(name);
     out.push(b' ');
     out.extend_from_slice(key);
@@ -448,7 +274,7 @@ fn line(out: &mut Vec<u8>, name: &[u8], key: &[u8], arguments: &[&[u8]]) {
 }
 
 /// What is not the reply that was hoped for.
-fn refused<R: Reading>(frame: Frame) -> Next<R> {
+pub(super) fn refused<R: Reading>(frame: Frame) -> Next<R> {
     match frame {
         Frame::Error(complaint, text) if is_full(&text) => Next::Broken(answered(complaint, &text)),
         Frame::Error(complaint, text) => Next::Done(Err(answered(complaint, &text))),
@@ -457,7 +283,7 @@ fn refused<R: Reading>(frame: Frame) -> Next<R> {
 }
 
 /// The same to a command with a value. A server that did not understand its line may take the value for commands.
-fn not_written<R: Reading>(frame: Frame) -> Next<R> {
+pub(super) fn not_written<R: Reading>(frame: Frame) -> Next<R> {
     match frame {
         Frame::Error(complaint @ (Complaint::Unknown | Complaint::Client), text) => {
             Next::Broken(answered(complaint, &text))
@@ -467,7 +293,7 @@ fn not_written<R: Reading>(frame: Frame) -> Next<R> {
 }
 
 /// A value that nobody asked for.
-fn unasked() -> Error {
+pub(super) fn unasked() -> Error {
     Error::new(Kind::Connection, "the server answered with another key's value")
 }
 
@@ -485,7 +311,7 @@ fn exptime(ttl: Ttl, now: impl Fn() -> i64) -> i64 {
 }
 
 /// The time of a set. libmemcached has an unsigned number of 32 bits there.
-fn stored_until(client: Client, ttl: Ttl) -> String {
+pub(super) fn stored_until(client: Client, ttl: Ttl) -> String {
     let until = exptime(ttl, now);
     match client {
         Client::PyMemcache => until.to_string(),

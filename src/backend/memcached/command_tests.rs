@@ -3,8 +3,9 @@
 use super::super::decoder::Decoder;
 use super::super::request::{self, Expect};
 use super::*;
+use crate::backend::fence::number;
 use crate::backend::net::{Decoding, Expecting};
-use crate::backend::{Reply, Request};
+use crate::backend::{Entry, Reply, Request};
 
 const CLOCK: i64 = 1_900_000_188;
 

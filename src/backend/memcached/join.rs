@@ -123,6 +123,7 @@ mod tests {
     use crate::backend::Stored;
     use crate::error::Kind;
 
+    #[allow(clippy::unnecessary_wraps, reason = "as answers have it")]
     fn value(text: &'static str) -> Option<Stored> {
         Some(text.as_bytes().into())
     }

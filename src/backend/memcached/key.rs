@@ -12,7 +12,7 @@ pub(super) fn check(config: &Memcached, key: &MadeKey) -> Result<()> {
     let bytes = key.as_bytes();
     let length = bytes.len() + config.key_prefix.len();
     // one pass over what nearly every key is
-    if length <= LONGEST && !bytes.is_empty() && bytes.iter().all(|byte| byte.is_ascii_graphic()) {
+    if length <= LONGEST && !bytes.is_empty() && bytes.iter().all(u8::is_ascii_graphic) {
         return Ok(());
     }
     if bytes.iter().any(|byte| *byte <= b' ' || *byte == 0x7f) {

@@ -1,6 +1,6 @@
 //! The memcached caches of Django: PyMemcacheCache and PyLibMCCache (contract: M rules).
 //!
-//! `decoder` is the wire format (the text protocol), `command` the operations, `request` the same for a queue, `calls` for
+//! `decoder` is the wire format (the text protocol), `command` and `many` the operations, `request` the same for a queue, `calls` for
 //! callers that wait, `fault` the errors; the transports are [`net`](super::net)'s. `several` is the cache over all
 //! servers of an alias: `choice` tells which one has a key, `standing` which ones are there, `join` makes one answer of
 //! several.
@@ -21,6 +21,7 @@ mod fault;
 mod hash;
 mod join;
 mod key;
+mod many;
 mod protocol;
 mod request;
 mod several;

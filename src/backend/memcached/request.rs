@@ -1,15 +1,14 @@
 //! Asynchronous requests: the operations of `command` behind one type, so that they can stand in one queue.
 
-use super::command::{
-    self, Asking, Counting, Deleting, DeletingMany, Flushing, Getting, GettingMany, Having, Setting, SettingMany,
-    Touching,
-};
+use super::command::{self, Asking, Counting, Deleting, Flushing, Getting, Having, Setting, Touching};
 use super::decoder::Frame;
+use super::many::{self, DeletingMany, GettingMany, SettingMany};
 use super::{ENTRIES_AT_ONCE, KEYS_AT_ONCE};
 use crate::backend::net::{Expecting, Nature, Next, Reading, Way, unexpected};
+use crate::backend::unsupported;
 use crate::backend::{Reply, Request, When};
 use crate::config::Client;
-use crate::error::{Error, Kind, Result};
+use crate::error::Result;
 use crate::timeout::Ttl;
 
 /// What a place in the queue waits for. Small, since thousands stand in line: what is large and rare has a box.
@@ -52,11 +51,6 @@ pub(super) fn way(request: &Request<'_>) -> Way {
     }
 }
 
-/// What memcached has no command for.
-pub(super) fn unsupported(what: &str) -> Error {
-    Error::new(Kind::Unsupported, format!("memcached has no way of {what}"))
-}
-
 /// What may be done with a request when its connection breaks.
 pub(super) fn nature(request: &Request<'_>) -> Nature {
     match *request {
@@ -82,14 +76,14 @@ pub(super) fn nature(request: &Request<'_>) -> Nature {
 pub(super) fn write(out: &mut Vec<u8>, client: Client, request: &Request<'_>, number: u64) -> Result<Expect> {
     Ok(match *request {
         Request::Get(key) => Expect::Value(command::get(out, key, number)),
-        Request::GetMany(keys) => Expect::Values(command::get_many(out, keys)),
+        Request::GetMany(keys) => Expect::Values(many::get_many(out, keys)),
         Request::Has(key) => Expect::Found(command::has(out, key, number)),
         Request::Set { key, value, ttl, when } => Expect::Written(command::set(out, client, key, value, ttl, when)?),
-        Request::SetMany(entries, ttl) => Expect::Failures(Box::new(command::set_many(out, client, entries, ttl)?)),
+        Request::SetMany(entries, ttl) => Expect::Failures(Box::new(many::set_many(out, client, entries, ttl)?)),
         Request::Touch(key, ttl) => Expect::Touched(command::touch(out, client, key, ttl)?),
         Request::Persist(key) => Expect::Touched(command::touch(out, client, key, Ttl::Forever)?),
         Request::Delete(key) => Expect::Deleted(command::delete(out, key)),
-        Request::DeleteMany(keys) => Expect::Removed(Box::new(command::delete_many(out, keys))),
+        Request::DeleteMany(keys) => Expect::Removed(Box::new(many::delete_many(out, keys))),
         Request::Incr(key, delta) => Expect::Counted(command::incr(out, key, delta)),
         Request::Clear(None) => Expect::Cleared(command::flush(out, client)),
         Request::Ping => Expect::Alive(command::ping(out)),

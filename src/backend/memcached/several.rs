@@ -14,11 +14,12 @@ use super::protocol::Text;
 use super::standing::Standing;
 use crate::backend::net::{self, Endpoint};
 use crate::backend::request::by_call;
+use crate::backend::unsupported;
 use crate::backend::{
     Answer, Backend, Capability, Counted, Entry, Habits, Health, Job, Keys, Order, Page, Reply, Request, Sink, Spawner,
     Stored, StoredRef, Ticket, Touched, When, Written, perform,
 };
-use crate::config;
+use crate::config::{self, Failover};
 use crate::error::{Error, Kind, Result};
 use crate::key::MadeKey;
 use crate::lock::Mutex;
@@ -58,7 +59,9 @@ impl Several {
     pub(super) fn open(config: config::Memcached, spawner: &Arc<dyn Spawner>, log: &Arc<dyn Log>) -> Self {
         let member = |server: &config::MemcachedServer| {
             let shown = server.shown.clone();
-            let standing = Arc::new(Standing::new(config.failover, shown.clone(), log.clone()));
+            // the only one has nobody who could take its keys over
+            let rule = if config.servers.len() > 1 { config.failover } else { Failover::None };
+            let standing = Arc::new(Standing::new(rule, shown.clone(), log.clone()));
             let endpoint = Endpoint {
                 address: server.address.clone(),
                 shown,
@@ -84,8 +87,13 @@ impl Several {
         let sent = if prefix.is_empty() { Cow::Borrowed(key) } else { Cow::Owned(key.behind(prefix)) };
         let usable = |index: usize| self.members.get(index).is_some_and(|member| member.standing.is_usable());
         let by = if self.config.chooses_with_prefix { &sent } else { key };
-        let member = self.choice.pick(by.as_bytes(), &usable).and_then(|index| self.members.get(index));
-        member.map(|member| (member, sent)).ok_or_else(all_down)
+        let chosen = self.choice.pick(by.as_bytes(), &usable).or_else(|| {
+            // Nobody is left to take keys over: then to leave servers out only makes it longer until all is well again.
+            self.members.iter().for_each(|member| member.standing.readmit());
+            self.choice.pick(by.as_bytes(), &|_| true)
+        });
+        let member = chosen.and_then(|index| self.members.get(index));
+        member.map(|member| (member, sent)).ok_or_else(no_server)
     }
 
     /// Divides keys or entries among the servers; `under` makes of one the same under the key that is sent.
@@ -107,6 +115,8 @@ impl Several {
                 None => parts.push(Part { member: member.clone(), items: vec![item], places: vec![place] }),
             }
         }
+        // All callers take connections of several servers in one order: so none waits for another in a circle.
+        parts.sort_by_key(|part| Arc::as_ptr(&part.member));
         Ok(parts)
     }
 
@@ -131,12 +141,14 @@ impl Several {
             Request::Clear(None) => Ok(self.spread_to_all(&Order::Clear(None))),
             Request::Ping => Ok(self.spread_to_all(&Order::Ping)),
             Request::PurgeExpired => Ok(Spread { orders: Vec::new(), whole: Whole::of_removals(0, false) }),
-            _ => Err(Error::new(Kind::Unsupported, "memcached cannot list its keys")),
+            _ => Err(unsupported("listing keys")),
         }
     }
 
     fn spread_to_all(&self, order: &Order) -> Spread {
-        let orders: Vec<_> = self.members.iter().map(|member| (member.clone(), order.clone())).collect();
+        let mut members = self.members.clone();
+        members.sort_by_key(Arc::as_ptr); // as `divide` does
+        let orders: Vec<_> = members.into_iter().map(|member| (member, order.clone())).collect();
         Spread { whole: Whole::of_deeds(orders.len()), orders }
     }
 
@@ -160,7 +172,7 @@ impl Several {
         Ok(reply)
     }
 
-    /// Asks one server after the other: each gets all its keys at once.
+    /// Asks all servers before the first answer is read: each gets all its keys at once.
     fn call_several(&self, request: &Request<'_>, budget: Budget) -> Result<Reply> {
         let budget = budget.fixed();
         if let (Some(only), Request::GetMany(keys)) = (self.only(), request) {
@@ -168,8 +180,10 @@ impl Several {
             return perform(&only.server, request, budget);
         }
         let Spread { orders, mut whole } = self.spread(request)?;
-        for (part, (member, order)) in orders.iter().enumerate() {
-            whole.take(part, perform(&member.server, &order.request(), budget));
+        let deadline = budget.start();
+        let sent: Vec<_> = orders.iter().map(|(member, order)| member.server.send(order.request(), deadline)).collect();
+        for (part, sent) in sent.into_iter().enumerate() {
+            whole.take(part, sent.answer());
         }
         whole.answer()
     }
@@ -277,10 +291,8 @@ fn not_stored() -> Error {
     Error::new(Kind::Server, "the server did not store the value; the old one was removed")
 }
 
-fn all_down() -> Error {
-    let reason =
-        "all servers were left out, since they could not be reached again and again; they are tried again soon";
-    Error::new(Kind::Connection, reason)
+fn no_server() -> Error {
+    Error::new(Kind::Panic, "no server was chosen")
 }
 
 impl Backend for Several {
@@ -303,7 +315,7 @@ impl Backend for Several {
     fn start_job(&self, keys: Keys<'_>, budget: Budget, job: Job) {
         let member = match keys {
             Keys::These([first, ..]) => self.locate(first).map(|(member, _)| member),
-            Keys::These([]) | Keys::All => self.members.first().ok_or_else(all_down),
+            Keys::These([]) | Keys::All => self.members.first().ok_or_else(no_server),
         };
         match member {
             Ok(member) => {

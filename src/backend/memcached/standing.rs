@@ -45,15 +45,24 @@ impl Standing {
 
     /// Whether keys may be given to it.
     pub(super) fn is_usable(&self) -> bool {
+        self.out_until.load(Ordering::Acquire) == 0 || self.is_usable_at(Instant::now())
+    }
+
+    fn is_usable_at(&self, now: Instant) -> bool {
         let until = self.out_until.load(Ordering::Acquire);
         if until == 0 {
             return true;
         }
-        let over = millis(self.made.elapsed()) >= until;
+        let over = millis(now.saturating_duration_since(self.made)) >= until;
         if over && self.out_until.compare_exchange(until, 0, Ordering::AcqRel, Ordering::Relaxed).is_ok() {
             self.log.record(Level::Info, &format_args!("{}: gets its keys back", self.shown));
         }
         over
+    }
+
+    /// Gives it its keys back, since there is nobody else to have them.
+    pub(super) fn readmit(&self) {
+        self.out_until.store(0, Ordering::Release);
     }
 
     /// Counts a failure; how long the server is to be out, if it was the one too many.
@@ -75,11 +84,8 @@ impl Standing {
         *failures = Failures::default();
         Some(out)
     }
-}
 
-impl Watch for Standing {
-    fn failed(&self) {
-        let now = Instant::now();
+    fn failed_at(&self, now: Instant) {
         if self.out_until.load(Ordering::Acquire) != 0 {
             return; // what was under way
         }
@@ -90,6 +96,12 @@ impl Watch for Standing {
         let seconds = out.as_secs_f64();
         let text = format_args!("{}: cannot be reached; its keys go to the other servers for {seconds} s", self.shown);
         self.log.record(Level::Warning, &text);
+    }
+}
+
+impl Watch for Standing {
+    fn failed(&self) {
+        self.failed_at(Instant::now());
     }
 
     fn worked(&self) {
@@ -118,30 +130,33 @@ mod tests {
         Standing::new(rule, "m:1".into(), Arc::new(Silent))
     }
 
-    const MOMENT: Duration = Duration::from_millis(30);
+    const MOMENT: Duration = Duration::from_secs(1);
 
     // M-6: pymemcache's retry_attempts more failures, retry_timeout apart, and the server is out for dead_timeout.
     #[test]
     fn a_server_that_failed_again_and_again_is_out_for_a_while() {
         let one = standing(Failover::Rotate { attempts: 2, retry: MOMENT, dead: MOMENT * 2 });
+        let mut now = one.made;
         for _ in 0..100 {
-            one.failed(); // at the same time: one
+            one.failed_at(now); // at the same time: one
         }
-        assert!(one.is_usable());
+        assert!(one.is_usable_at(now));
         for out in [false, true] {
-            std::thread::sleep(MOMENT);
-            one.failed();
-            assert_eq!(!one.is_usable(), out);
+            now += MOMENT;
+            one.failed_at(now);
+            assert_eq!(!one.is_usable_at(now), out);
         }
-        std::thread::sleep(MOMENT * 2);
-        assert!(one.is_usable());
-        one.failed();
-        assert!(one.is_usable(), "it begins anew");
+        now += MOMENT;
+        assert!(!one.is_usable_at(now));
+        now += MOMENT;
+        assert!(one.is_usable_at(now));
+        one.failed_at(now);
+        assert!(one.is_usable_at(now), "it begins anew");
     }
 
     #[test]
     fn an_answer_is_a_new_beginning() {
-        let one = standing(Failover::Rotate { attempts: 1, retry: Duration::ZERO, dead: MOMENT });
+        let one = standing(Failover::Rotate { attempts: 1, retry: Duration::ZERO, dead: Duration::from_mins(1) });
         for _ in 0..5 {
             one.failed();
             one.worked();

@@ -12,8 +12,8 @@ use rustix::net::{RecvFlags, sockopt};
 
 use super::connect::{self, Resolver, wait};
 use super::counts::{Counts, Open};
-use super::fault::{late, lost, reason};
-use super::input::SMALL_READS;
+use super::fault::{is_passing, late, lost, reason};
+use super::input::{SMALL_READS, garbage};
 use super::protocol::{Decoding, Endpoint, FrameOf, Next, Protocol, Reading};
 use super::wire::Wire;
 use crate::error::{Error, Kind, Result};
@@ -25,6 +25,9 @@ const KEPT_BUFFER: usize = 64 << 10;
 
 /// Replies up to this size are taken by one receive where the ones before were as large.
 const MOST_AT_ONCE: usize = 128 << 10;
+
+/// What is taken of answers while a request is still being sent: those to ten thousand small commands are far less.
+const MOST_WHILE_SENDING: usize = 16 << 20;
 
 /// A connection to a server that has been greeted.
 pub(super) struct Connection<P: Protocol> {
@@ -127,9 +130,23 @@ impl<P: Protocol> Connection<P> {
         reading: R,
         deadline: &Deadline,
     ) -> std::result::Result<Result<R::Answer>, Failure> {
-        let mut reading = reading;
+        self.begin(deadline)?;
+        self.end(reading, deadline)
+    }
+
+    /// Sends what is in `out`: the first half of an exchange.
+    pub(super) fn begin(&mut self, deadline: &Deadline) -> std::result::Result<(), Failure> {
         self.heard = 0;
-        self.send(deadline)?;
+        self.send(deadline)
+    }
+
+    /// Reads until the operation ends: the second half.
+    pub(super) fn end<R: Reading<Frame = FrameOf<P>>>(
+        &mut self,
+        reading: R,
+        deadline: &Deadline,
+    ) -> std::result::Result<Result<R::Answer>, Failure> {
+        let mut reading = reading;
         loop {
             self.out.clear();
             let frame = self.frame(deadline)?;
@@ -185,10 +202,27 @@ impl<P: Protocol> Connection<P> {
                 Ok(count) => sent += count,
                 Err(error) => match error.kind() {
                     io::ErrorKind::Interrupted => {}
-                    io::ErrorKind::WouldBlock => self.wait(PollFlags::OUT, "sending", deadline)?,
+                    io::ErrorKind::WouldBlock => self.make_way(deadline)?,
                     _ => return Err(self.broken(&error)),
                 },
             }
+        }
+        Ok(())
+    }
+
+    /// Waits until more can be sent. A server that answers before it has heard all may read nothing more until its
+    /// answers are taken.
+    fn make_way(&mut self, deadline: &Deadline) -> std::result::Result<(), Failure> {
+        self.wait(PollFlags::OUT | PollFlags::IN, "sending", deadline)?;
+        let room = self.decoder.room().map_err(|error| Failure { error, dead: false })?;
+        match self.wire.receive(room, RecvFlags::DONTWAIT) {
+            Ok(0) => return Err(self.ended("the server closed it")),
+            Ok(count) => self.heard += count,
+            Err(error) if is_passing(&error) => {}
+            Err(error) => return Err(self.broken(&error)),
+        }
+        if self.heard > MOST_WHILE_SENDING {
+            return Err(Failure { error: garbage("it answers more than it was asked"), dead: false });
         }
         Ok(())
     }

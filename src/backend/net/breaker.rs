@@ -132,6 +132,7 @@ impl Breaker {
     }
 
     /// Whether calls fail at once now: for those who can go elsewhere.
+    #[cfg_attr(not(feature = "redis"), allow(dead_code))]
     pub(super) fn rests(&self) -> bool {
         self.is_open() && self.now() < self.until.load(Ordering::Acquire)
     }

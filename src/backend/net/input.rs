@@ -189,6 +189,7 @@ impl Input {
     }
 
     /// How many bytes lie between where reading is and `to`.
+    #[cfg_attr(not(feature = "redis"), allow(dead_code))]
     pub(crate) fn behind(&self, to: usize) -> usize {
         to - self.at
     }

@@ -104,24 +104,24 @@ impl<P: Protocol> Pool<P> {
         deadline: &Deadline,
         write: impl Fn(&mut Vec<u8>) -> Result<R>,
     ) -> Result<R::Answer> {
-        let shown = &self.endpoint.shown;
-        let unsent = |error| placed(error, shown, false);
-        let sent = |error| placed(error, shown, nature != Nature::Reads);
+        self.begin(nature, deadline, &write)?.end(deadline, write)
+    }
+
+    /// Sends what begins an operation. Whoever asks several servers sends to all before the first answer is read.
+    pub(super) fn begin<R: Reading<Frame = FrameOf<P>>>(
+        &self,
+        nature: Nature,
+        deadline: &Deadline,
+        write: impl Fn(&mut Vec<u8>) -> Result<R>,
+    ) -> Result<Begun<'_, P, R>> {
+        let unsent = |error| placed(error, &self.endpoint.shown, false);
         self.breaker.admit_for(deadline).map_err(unsent)?;
         let place = self.check_out(nature, deadline).inspect_err(|_| self.breaker.abstained());
         let (place, rested) = place.map_err(unsent)?;
-        let failed = |error: &Error| {
-            // Who waited for a turn had less time: that says nothing about the server.
-            if place.waited && error.kind() == Kind::Timeout {
-                self.breaker.abstained();
-            } else {
-                self.breaker.failed(error, deadline);
-            }
-        };
         let reused = rested.is_some();
         let mut connection = match rested {
             Some(connection) => connection,
-            None => self.connect(deadline).inspect_err(failed).map_err(unsent)?,
+            None => self.connect(deadline).inspect_err(|error| place.failed(error, deadline)).map_err(unsent)?,
         };
         connection.out.clear();
         let reading = match write(&mut connection.out) {
@@ -132,24 +132,8 @@ impl<P: Protocol> Pool<P> {
                 return Err(unsent(error));
             }
         };
-        let outcome = match connection.exchange(reading, deadline) {
-            Err(failure) if failure.dead && reused && nature != Nature::WritesOnce => {
-                // The server closed it while it rested; it did the same to the others.
-                self.drop_idle();
-                // The first time it may have got there all the same.
-                connection = self.connect(deadline).inspect_err(failed).map_err(sent)?;
-                let reading = write(&mut connection.out).map_err(sent)?;
-                connection.exchange(reading, deadline)
-            }
-            outcome => outcome,
-        };
-        let answer = outcome.map_err(|Failure { error, .. }| {
-            failed(&error);
-            sent(error)
-        })?;
-        self.breaker.worked();
-        place.give_back(connection, deadline);
-        answer.map_err(unsent)
+        let failure = connection.begin(deadline).err();
+        Ok(Begun { place, connection, reading, reused, nature, failure })
     }
 
     fn connect(&self, deadline: &Deadline) -> Result<Connection<P>> {
@@ -202,7 +186,56 @@ impl<P: Protocol> Pool<P> {
     }
 }
 
+/// An operation whose first commands were sent, or could not be.
+pub(super) struct Begun<'a, P: Protocol, R> {
+    place: Place<'a, P>,
+    connection: Connection<P>,
+    reading: R,
+    /// The connection is not a new one.
+    reused: bool,
+    nature: Nature,
+    failure: Option<Failure>,
+}
+
+impl<P: Protocol, R: Reading<Frame = FrameOf<P>>> Begun<'_, P, R> {
+    /// Reads what ends it; `write` writes the first commands again where a connection had died while it rested.
+    pub(super) fn end(self, deadline: &Deadline, write: impl Fn(&mut Vec<u8>) -> Result<R>) -> Result<R::Answer> {
+        let Self { place, mut connection, reading, reused, nature, failure } = self;
+        let pool = place.pool;
+        let sent = |error| placed(error, &pool.endpoint.shown, nature != Nature::Reads);
+        let outcome = failure.map_or_else(|| connection.end(reading, deadline), Err);
+        let outcome = match outcome {
+            Err(failure) if failure.dead && reused && nature != Nature::WritesOnce => {
+                // The server closed it while it rested; it did the same to the others.
+                pool.drop_idle();
+                // The first time it may have got there all the same.
+                connection = pool.connect(deadline).inspect_err(|error| place.failed(error, deadline)).map_err(sent)?;
+                let reading = write(&mut connection.out).map_err(sent)?;
+                connection.exchange(reading, deadline)
+            }
+            outcome => outcome,
+        };
+        let answer = outcome.map_err(|Failure { error, .. }| {
+            place.failed(&error, deadline);
+            sent(error)
+        })?;
+        pool.breaker.worked();
+        place.give_back(connection, deadline);
+        answer.map_err(|error| placed(error, &pool.endpoint.shown, false))
+    }
+}
+
 impl<P: Protocol> Place<'_, P> {
+    /// What was tried here failed.
+    fn failed(&self, error: &Error, deadline: &Deadline) {
+        // Who waited for a turn had less time: that says nothing about the server.
+        if self.waited && error.kind() == Kind::Timeout {
+            self.pool.breaker.abstained();
+        } else {
+            self.pool.breaker.failed(error, deadline);
+        }
+    }
+
     fn give_back(self, connection: Connection<P>, deadline: &Deadline) {
         if !connection.is_reusable() {
             return; // something came that nobody asked for

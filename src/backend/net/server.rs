@@ -10,10 +10,10 @@ use bytes::Bytes;
 use super::breaker::Breaker;
 use super::connect::Resolver;
 use super::counts::Counts;
-use super::fault::{late, placed};
+use super::fault::{late, placed, unexpected};
 use super::lanes::Front;
 use super::pipe::Tools;
-use super::pool::Pool;
+use super::pool::{Begun, Pool};
 use super::protocol::{Endpoint, Nature, Protocol, Way};
 use super::request;
 use crate::backend::fence::{Scope, number};
@@ -27,11 +27,13 @@ use crate::error::{Error, Kind, Result};
 use crate::key::MadeKey;
 use crate::log::Log;
 use crate::sys;
-use crate::timeout::{Budget, Ttl};
+use crate::timeout::{Budget, Deadline, Ttl};
 
 /// A cache on one server.
 pub(crate) struct Server<P: Protocol> {
     protocol: P,
+    #[cfg_attr(not(feature = "memcached"), allow(dead_code))]
+    pool: Arc<Pool<P>>,
     calls: P::Calls,
     front: Arc<Front<P>>,
     shown: Arc<str>,
@@ -69,7 +71,8 @@ impl<P: Protocol> Server<P> {
         };
         let pool = Arc::new(Pool::new(&tools));
         Self {
-            calls: protocol.calls(pool),
+            calls: protocol.calls(pool.clone()),
+            pool,
             shown,
             breaker: tools.breaker.clone(),
             counts: tools.counts.clone(),
@@ -81,6 +84,7 @@ impl<P: Protocol> Server<P> {
     }
 
     /// Whether calls fail at once now.
+    #[cfg_attr(not(feature = "redis"), allow(dead_code))]
     pub(crate) fn rests(&self) -> bool {
         self.breaker.rests()
     }
@@ -127,6 +131,20 @@ impl<P: Protocol> Server<P> {
         again.map_err(|second| if error.may_have_happened() { second.maybe_done() } else { second })
     }
 
+    /// Sends a request, and leaves the answer for [`Sent::answer`]: for who asks several servers at once.
+    #[cfg_attr(not(feature = "memcached"), allow(dead_code))]
+    pub(crate) fn send<'a>(&'a self, request: Request<'a>, deadline: Deadline) -> Sent<'a, P> {
+        let crowd = Crowd::join(&self.callers);
+        // One that shares a connection, or needs several rounds, is carried out as a whole when its turn comes.
+        let apart = crowd.size <= CALLERS_APART || !self.may_share(&request);
+        let begun = (apart && matches!(self.protocol.way(&request), Way::Exchange)).then(|| {
+            let number = request::scope(&request).first();
+            let write = |out: &mut Vec<u8>| self.protocol.write(out, &request, number);
+            self.pool.begin(self.protocol.nature(&request), &deadline, write)
+        });
+        Sent { server: self, request, deadline, begun, _crowd: crowd }
+    }
+
     /// Whether the shared connection will do: for small things, while the server is there.
     fn may_share(&self, request: &Request<'_>) -> bool {
         self.is_ours()
@@ -146,6 +164,30 @@ impl<P: Protocol> Server<P> {
         let calls = self.calls.clone();
         let job = move |may: Result<()>| ticket.answer(may.and_then(|()| perform(&calls, &order.request(), budget)));
         self.front.start_job(request::scope(request), budget.start(), Box::new(job), request::size(request));
+    }
+}
+
+/// A request that was sent.
+#[cfg_attr(not(feature = "memcached"), allow(dead_code))]
+pub(crate) struct Sent<'a, P: Protocol> {
+    server: &'a Server<P>,
+    request: Request<'a>,
+    deadline: Deadline,
+    begun: Option<Result<Begun<'a, P, P::Expect>>>,
+    _crowd: Crowd<'a>,
+}
+
+impl<P: Protocol> Sent<'_, P> {
+    /// Waits for the answer.
+    #[cfg_attr(not(feature = "memcached"), allow(dead_code))]
+    pub(crate) fn answer(self) -> Result<Reply> {
+        let Some(begun) = self.begun else {
+            return self.server.call(&self.request, self.deadline.budget());
+        };
+        let protocol = &self.server.protocol;
+        let number = request::scope(&self.request).first();
+        let reply = begun?.end(&self.deadline, |out| protocol.write(out, &self.request, number))?;
+        reply.ok_or_else(unexpected)
     }
 }
 

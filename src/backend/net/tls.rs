@@ -21,7 +21,7 @@ use crate::error::{Error, Kind, Result};
 use crate::lock::Mutex;
 
 /// Certificates are read again after this long, since they are renewed now and then.
-const FRESH: Duration = Duration::from_secs(60);
+const FRESH: Duration = Duration::from_mins(1);
 /// How often one receive asks the socket.
 const ROUNDS: u32 = 64;
 /// The most that is encrypted at once.

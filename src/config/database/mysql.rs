@@ -142,12 +142,12 @@ fn empty(login: Login) -> MySql {
 
 fn login(source: &Source<'_>, report: &Report) -> Result<Login> {
     let port = source.port(3306, report)?;
-    let reach = match source.text("HOST", report)? {
+    let reach = match source.name("HOST", report)? {
         None | Some("localhost") => Reach::Local(port),
         Some(path) if path.starts_with('/') => Reach::Socket(path.into(), port),
         Some(host) => Reach::Tcp(host.to_owned(), port),
     };
-    let database = source.text("NAME", report)?.map(str::to_owned);
+    let database = source.name("NAME", report)?.map(str::to_owned);
     if database.is_none() {
         return Err(source.place.at("NAME").error("is missing"));
     }

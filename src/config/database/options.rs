@@ -14,8 +14,7 @@ const LONGEST: f64 = 365.0 * 24.0 * 3600.0;
 
 /// Whether messages must not show the value of an option.
 pub(super) fn is_secret(name: &str) -> bool {
-    let name = name.to_ascii_lowercase();
-    name.contains("passw") || name == "ssl_password"
+    name.to_ascii_lowercase().contains("passw")
 }
 
 /// Seconds, greater than 0 or 0: psycopg and mysqlclient take whole numbers and texts of them, SQLite any.

@@ -160,7 +160,7 @@ fn empty(login: Login) -> Postgres {
 
 fn login(source: &Source<'_>, report: &Report) -> Result<Login> {
     let port = source.port(5432, report)?;
-    let reach = match source.text("HOST", report)? {
+    let reach = match source.name("HOST", report)? {
         None => Reach::Local(port),
         Some(path) if path.starts_with('/') => Reach::Socket(path.into(), port),
         Some(hosts) if hosts.contains(',') => {
@@ -171,7 +171,7 @@ fn login(source: &Source<'_>, report: &Report) -> Result<Login> {
     // Django: null is the database `postgres`; an empty NAME wants a service
     let database = match source.map.get("NAME") {
         Some(Value::Null) => Some("postgres".to_owned()),
-        _ => source.text("NAME", report)?.map(str::to_owned),
+        _ => source.name("NAME", report)?.map(str::to_owned),
     };
     let has_service = source.options.is_some_and(|options| options.contains_key("service"));
     if database.is_none() && !has_service {

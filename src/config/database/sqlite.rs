@@ -47,7 +47,7 @@ const KNOWN: [&str; 10] = [
 ];
 
 /// PRAGMAs that only concern the connection that they are run on.
-const PRAGMAS: [&str; 18] = [
+const PRAGMAS: [&str; 17] = [
     "analysis_limit",
     "automatic_index",
     "busy_timeout",
@@ -59,7 +59,6 @@ const PRAGMAS: [&str; 18] = [
     "foreign_keys",
     "fullfsync",
     "journal_size_limit",
-    "mmap_size",
     "recursive_triggers",
     "secure_delete",
     "synchronous",
@@ -127,6 +126,10 @@ fn init(setting: &Setting<'_>, report: &mut Report) -> Result<Vec<String>> {
                 if name != "busy_timeout" {
                     kept.push(statement.to_owned()); // that is `timeout` and the deadline here
                 }
+            }
+            Some(name) if name == "mmap_size" => {
+                // where another process makes a mapped file shorter, a read would end this process
+                report.warn(&setting.place, "larder maps no file, whatever mmap_size says");
             }
             Some(name) if name == "journal_mode" => {
                 report.warn(&setting.place, "larder leaves the journal mode as it is; Django sets it for both");

@@ -24,6 +24,8 @@ pub enum Nature {
     Refused,
     /// A row with this key is there already.
     Duplicate,
+    /// There is no such table; the error has yet to name it.
+    NoTable,
     /// The server undid what had been done, because others were in the way: to be tried again.
     Passing,
     /// The connection is gone, and nothing of the statement was carried out.
@@ -62,14 +64,15 @@ impl Fault {
 
     /// Whether the connection can be used again.
     pub fn leaves_connection(&self) -> bool {
-        matches!(self.nature, Nature::Refused | Nature::Duplicate | Nature::Passing)
+        matches!(self.nature, Nature::Refused | Nature::Duplicate | Nature::NoTable | Nature::Passing)
     }
 
     /// A fault before there was a connection: nothing was sent.
     #[must_use]
     pub fn while_connecting(self) -> Self {
-        let error = match self.nature {
-            Nature::Broken => Error::new(Kind::Connection, format!("cannot connect: {}", self.error.reason())),
+        let error = match self.error.kind() {
+            Kind::Connection => Error::new(Kind::Connection, format!("cannot connect: {}", self.error.reason()))
+                .retriable_if(self.error.is_retriable()),
             _ => self.error,
         };
         Self { error, nature: Nature::Refused }
@@ -78,9 +81,11 @@ impl Fault {
     /// What is no answer of the server.
     pub fn of_transport(error: &sqlx::Error) -> Self {
         let broken = |reason: String| Self { error: Error::new(Kind::Connection, reason), nature: Nature::Broken };
+        let tls_failed = |why: &str| broken(format!("TLS failed: {}", cut(why))).retriable(false);
         match error {
+            sqlx::Error::Io(why) if why.kind() == io::ErrorKind::InvalidData => tls_failed(&why.to_string()),
             sqlx::Error::Io(why) => broken(of_io(why)),
-            sqlx::Error::Tls(why) => broken(format!("TLS failed: {}", cut(&why.to_string()))),
+            sqlx::Error::Tls(why) => tls_failed(&why.to_string()),
             sqlx::Error::Configuration(why) => Self::refused(Kind::Config, cut(&why.to_string())).but(Nature::Broken),
             // texts of sqlx about the bytes of the protocol; they can quote what was received
             sqlx::Error::Protocol(_) => broken("the server answered something that does not belong here".to_owned()),

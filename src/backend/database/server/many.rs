@@ -37,47 +37,51 @@ impl Table {
         }
         let now = self.calendar.now_text(now);
         for chunk in over.chunks(KEYS) {
-            let (statement, mut args) = self.removal(chunk);
-            let statement = format!("{statement} AND {}", self.is_over(args.len() + 1));
+            let (count, mut args) = self.keys_to_remove(chunk);
             args.push(Arg::Text(&now));
-            let gone = session.tidy(&statement, &args).await;
+            let gone = session.tidy(&self.dialect.delete_over_many(count), &args).await;
             self.census.removed(gone);
         }
         Ok(keys.iter().map(|key| found.get(key).cloned()).collect())
     }
 
-    /// Writes several rows: all of them or none.
+    /// Writes several rows: all of them or none. Culls between them where Django, which writes one after the other, does.
     pub async fn set_many<L: Link>(&self, session: &mut Session<'_, L>, rows: &[Fresh], ttl: Ttl) -> Step<()> {
-        if rows.is_empty() {
-            return Ok(());
-        }
-        self.cull(session).await?;
         let (expires, _) = self.calendar.expires(ttl, self.calendar.now());
-        let chunks = chunks(rows);
-        if chunks.len() > 1 {
-            session.begin().await?;
+        let done = self.set_all(session, rows, &expires).await;
+        if done.is_err() {
+            self.census.forget(); // what was counted is not there
         }
-        let mut added = 0;
-        for chunk in chunks {
+        done
+    }
+
+    async fn set_all<L: Link>(&self, session: &mut Session<'_, L>, rows: &[Fresh], expires: &str) -> Step<()> {
+        let mut rest = rows;
+        while !rest.is_empty() {
+            self.cull(session).await?;
+            let (chunk, others) = rest.split_at(first_chunk(rest, self.census.room()));
+            if !others.is_empty() {
+                session.begin().await?;
+            }
             let mut args = Vec::with_capacity(chunk.len() * 3);
             for row in chunk {
-                args.extend([Arg::Text(&row.key), Arg::Text(&row.text), Arg::Text(&expires)]);
+                args.extend([Arg::Text(&row.key), Arg::Text(&row.text), Arg::Text(expires)]);
             }
-            let statement = self.write_of(chunk.len());
-            if self.dialect.engine() == Engine::Postgres {
+            let statement = self.dialect.set_many(chunk.len());
+            let added = if self.dialect.engine() == Engine::Postgres {
                 let rows = session.change_rows(&statement, &args).await?;
-                added += rows.iter().filter(|row| row.first().is_some_and(|is_new| is_new == "true")).count();
+                rows.iter().filter(|row| row.first().is_some_and(|is_new| is_new == "true")).count()
             } else {
                 // 1 for a new row, 2 for one that was replaced
                 let changed = usize::try_from(session.change(&statement, &args).await?).unwrap_or(usize::MAX);
-                added += (chunk.len() * 2).saturating_sub(changed);
+                (chunk.len() * 2).saturating_sub(changed)
+            };
+            for _ in 0..added {
+                self.census.added();
             }
+            rest = others;
         }
-        session.commit().await?;
-        for _ in 0..added {
-            self.census.added();
-        }
-        Ok(())
+        session.commit().await
     }
 
     /// Removes several rows; how many there were.
@@ -90,48 +94,22 @@ impl Table {
         }
         let mut gone = 0;
         for chunk in keys.chunks(KEYS) {
-            let (statement, args) = self.removal(chunk);
-            gone += session.change(&statement, &args).await?;
+            let (count, args) = self.keys_to_remove(chunk);
+            gone += session.change(&self.dialect.delete_many(count), &args).await?;
         }
         session.commit().await?;
         self.census.removed(gone);
         Ok(gone)
     }
 
-    /// The statement that removes these keys, and its parameters.
-    fn removal<'k, K: AsRef<str>>(&self, keys: &'k [K]) -> (String, Vec<Arg<'k>>) {
+    /// How many keys a statement that removes these has, and its parameters.
+    fn keys_to_remove<'k, K: AsRef<str>>(&self, keys: &'k [K]) -> (usize, Vec<Arg<'k>>) {
         let mut args = padded(keys);
-        let statement = self.dialect.delete_many(args.len());
+        let count = args.len();
         if self.dialect.engine() == Engine::MySql {
             args.extend_from_within(..); // once more, for their bytes
         }
-        (statement, args)
-    }
-
-    /// The condition that a row is over at the parameter of this number.
-    fn is_over(&self, number: usize) -> String {
-        match self.dialect.engine() {
-            Engine::Postgres => format!("\"expires\" <= CAST(${number} AS timestamp with time zone)"),
-            _ => "`expires` <= ?".to_owned(),
-        }
-    }
-
-    /// [`Dialect::set`](super::super::dialect::Dialect::set) of several rows.
-    fn write_of(&self, count: usize) -> String {
-        let set = &self.dialect.set;
-        let (values, one) = match self.dialect.engine() {
-            Engine::Postgres => ("VALUES ", "($1, $2, CAST($3 AS timestamp with time zone))"),
-            _ => ("VALUES ", "(?, ?, ?)"),
-        };
-        let row = |at: usize| match self.dialect.engine() {
-            Engine::Postgres => {
-                let first = at * 3;
-                format!("(${}, ${}, CAST(${} AS timestamp with time zone))", first + 1, first + 2, first + 3)
-            }
-            _ => one.to_owned(),
-        };
-        let rows: Vec<String> = (0..count).map(row).collect();
-        set.replacen(&format!("{values}{one}"), &format!("{values}{}", rows.join(", ")), 1)
+        (count, args)
     }
 }
 
@@ -145,22 +123,15 @@ fn padded<K: AsRef<str>>(keys: &[K]) -> Vec<Arg<'_>> {
     args
 }
 
-/// The rows of one statement each.
-fn chunks(rows: &[Fresh]) -> Vec<&[Fresh]> {
-    let mut chunks = Vec::new();
-    let mut rest = rows;
-    while !rest.is_empty() {
-        let mut bytes = 0_usize;
-        let fits = |row: &&Fresh| {
-            bytes = bytes.saturating_add(row.text.len());
-            bytes <= BYTES
-        };
-        let count = rest.iter().take(ROWS).take_while(fits).count().max(1);
-        let (chunk, others) = rest.split_at(count.min(rest.len()));
-        chunks.push(chunk);
-        rest = others;
-    }
-    chunks
+/// How many of the rows one statement takes: one or more, if there are any.
+fn first_chunk(rows: &[Fresh], room: u64) -> usize {
+    let most = usize::try_from(room).unwrap_or(usize::MAX).min(ROWS);
+    let mut bytes = 0_usize;
+    let fits = |row: &&Fresh| {
+        bytes = bytes.saturating_add(row.text.len());
+        bytes <= BYTES
+    };
+    rows.iter().take(most).take_while(fits).count().max(1).min(rows.len())
 }
 
 #[cfg(test)]
@@ -170,10 +141,21 @@ mod tests {
     #[test]
     fn statements_are_bounded() {
         let row = |size: usize| Fresh { key: String::new(), text: "x".repeat(size) };
-        let sizes = |rows: Vec<Fresh>| chunks(&rows).iter().map(|chunk| chunk.len()).collect::<Vec<_>>();
-        assert_eq!(sizes(vec![]), [0; 0]);
-        assert_eq!(sizes((0..300).map(|_| row(1)).collect()), [128, 128, 44]);
-        assert_eq!(sizes(vec![row(BYTES * 2), row(1), row(BYTES - 1), row(1)]), [1, 2, 1]);
+        let sizes = |rows: Vec<Fresh>, room: u64| {
+            let (mut rest, mut sizes) = (&rows[..], Vec::new());
+            while !rest.is_empty() {
+                let (chunk, others) = rest.split_at(first_chunk(rest, room));
+                sizes.push(chunk.len());
+                rest = others;
+            }
+            sizes
+        };
+        let rows = |count: usize| (0..count).map(|_| row(1)).collect();
+        assert_eq!(sizes(vec![], 9), [0; 0]);
+        assert_eq!(sizes(rows(300), u64::MAX), [128, 128, 44]);
+        assert_eq!(sizes(rows(20), 9), [9, 9, 2]);
+        assert_eq!(sizes(rows(2), 0), [1, 1]);
+        assert_eq!(sizes(vec![row(BYTES * 2), row(1), row(BYTES - 1), row(1)], u64::MAX), [1, 2, 1]);
     }
 
     #[test]

@@ -42,8 +42,6 @@ use crate::error::{Error, Kind, Result};
 use crate::sys::Ours;
 use crate::timeout::{Budget, Deadline};
 
-/// There is no such table.
-const NO_TABLE: &str = "there is no such table; make it with larder_create_table or `manage.py createcachetable`";
 /// A key does not fit (K-12).
 const LONG_KEY: &str = "the key has more than the 255 characters that the table's column takes";
 
@@ -116,7 +114,10 @@ impl<L: Link> Shared<L> {
             let done = self.steps(&mut asked, &mut session).await;
             let is_used = session.is_used();
             session.end().await;
-            let Err(fault) = done else { return done.map_err(|fault| fault.error) };
+            let mut fault = match done {
+                Ok(reply) => return Ok(reply),
+                Err(fault) => fault,
+            };
             if !matches!(fault.nature, Nature::Broken) {
                 progress.undone();
             }
@@ -125,6 +126,10 @@ impl<L: Link> Shared<L> {
                 Nature::Undone => is_used && !fresh,
                 Nature::Broken => is_used && !fresh && !asked.writes(),
                 Nature::Refused | Nature::Duplicate => false,
+                Nature::NoTable => {
+                    fault.error = Error::new(Kind::Server, self.table.dialect.no_table());
+                    false
+                }
             };
             if !fault.leaves_connection() {
                 self.pool.broke();

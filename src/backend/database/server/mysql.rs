@@ -83,6 +83,8 @@ fn answered(number: u16, message: &str) -> Fault {
         1205 => Fault::refused(Kind::Timeout, "the server's own time limit for waiting for a lock passed"),
         // killed, by an administrator or a shutdown
         1927 | 1053 | 4031 => Fault::refused(Kind::Connection, "the server ended the connection").but(Nature::Broken),
+        // what the session had prepared is gone, or the table was changed since
+        1243 | 1615 => refused("a prepared statement does not fit any more").but(Nature::Undone),
         1317 | 1969 | 3024 => Fault::refused(Kind::Timeout, "the server interrupted the statement"),
         1040 | 1203 | 1226 => {
             refused("the server has no connection left; lower MAX_CONNECTIONS or raise the server's").retriable(true)
@@ -91,7 +93,7 @@ fn answered(number: u16, message: &str) -> Fault {
         1045 | 1698 | 1251 | 2061 => refused("the server refused the user or the password; check USER and PASSWORD"),
         1044 => refused("the database's user may not use this database; check USER and NAME"),
         1049 => refused("there is no such database; check NAME"),
-        1146 => refused(super::NO_TABLE),
+        1146 => refused("there is no such table").but(Nature::NoTable),
         1054 => refused("the table has other columns than createcachetable gives it"),
         1142 | 1143 | 1227 => refused("the database's user may not do this to the table"),
         1290 | 1792 | 1836 => refused("the database only allows reading; is this a replica?"),
@@ -100,7 +102,8 @@ fn answered(number: u16, message: &str) -> Fault {
             Fault::refused(Kind::TooBig, "the value is larger than the server's max_allowed_packet").but(Nature::Broken)
         }
         1366 => Fault::refused(Kind::Invalid, "the table's character set cannot hold this key; it should be utf8mb4"),
+        // disk full, out of memory
         1021 | 1041 | 1114 => Fault::refused(Kind::Server, said(&number.to_string(), message)).retriable(true),
-        _ => Fault::refused(Kind::Server, said(&number.to_string(), message)).but(Nature::Broken),
+        _ => Fault::refused(Kind::Server, said(&number.to_string(), message)),
     }
 }

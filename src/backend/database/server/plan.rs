@@ -62,7 +62,11 @@ fn open<L: Link>(
         limit: bounds.limits.bytes,
         cursors: Cursors::default(),
     };
-    let shown = format!("{}/{}", login.shown, login.database.as_deref().unwrap_or_default());
+    let name = login.database.as_deref().unwrap_or_default();
+    let shown = match &login.reach {
+        Reach::Socket(..) => format!("unix:{}, database {name}", login.shown),
+        Reach::Tcp(..) | Reach::Local(_) => format!("{}/{name}", login.shown),
+    };
     let pool = Pool::<L>::new(plan, config.max_connections, login.connect);
     Ok(Arc::new(Server::new(table, pool, spawner.clone(), shown.into())))
 }

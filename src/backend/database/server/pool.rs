@@ -21,7 +21,7 @@ use crate::lock::Mutex;
 const CHECK_AFTER: Duration = Duration::from_secs(5);
 
 /// A connection that rested longer is closed.
-const KEEP: Duration = Duration::from_secs(300);
+const KEEP: Duration = Duration::from_mins(5);
 
 /// Connections, idle and lent.
 pub struct Pool<L: Link> {

@@ -1,6 +1,6 @@
 //! PostgreSQL's connections and errors.
 
-use sqlx::postgres::{PgArguments, PgColumn, PgConnectOptions, PgDatabaseError, PgRow};
+use sqlx::postgres::{PgArguments, PgColumn, PgConnectOptions, PgDatabaseError, PgRow, PgSeverity};
 use sqlx::query::Query;
 use sqlx::{AssertSqlSafe, Column, Connection, Executor, PgConnection, Postgres, Row as _, TypeInfo};
 
@@ -84,7 +84,14 @@ impl Link for PostgresLink {
 
     fn fault(error: &sqlx::Error) -> Fault {
         let answer = error.as_database_error().and_then(|answer| answer.try_downcast_ref::<PgDatabaseError>());
-        answer.map_or_else(|| Fault::of_transport(error), |answer| answered(answer.code(), answer.message()))
+        answer.map_or_else(
+            || Fault::of_transport(error),
+            |answer| {
+                let ends = matches!(answer.severity(), PgSeverity::Fatal | PgSeverity::Panic);
+                let fault = answered(answer.code(), answer.message());
+                if ends && fault.leaves_connection() { fault.but(Nature::Broken) } else { fault }
+            },
+        )
     }
 }
 
@@ -109,6 +116,8 @@ fn answered(code: &str, message: &str) -> Fault {
         "57P01" | "57P05" | "25P03" => {
             Fault::refused(Kind::Connection, "the server ended the connection").but(Nature::Undone)
         }
+        // what the session had prepared is gone, or the table was changed since
+        "26000" | "0A000" => refused("a prepared statement does not fit any more").but(Nature::Undone),
         "57P02" => Fault::refused(Kind::Connection, "the server crashed").but(Nature::Broken),
         "57P03" => Fault::refused(Kind::Connection, "the server is starting up or shutting down").but(Nature::Undone),
         "57014" => Fault::refused(Kind::Timeout, "the server's own time limit for statements passed"),
@@ -119,7 +128,7 @@ fn answered(code: &str, message: &str) -> Fault {
             refused("the server refused the user or the password; check USER and PASSWORD, and pg_hba.conf")
         }
         "3D000" => refused("there is no such database; check NAME"),
-        "42P01" => refused(super::NO_TABLE),
+        "42P01" => refused("there is no such table").but(Nature::NoTable),
         "42703" | "42883" | "42804" => refused("the table has other columns than createcachetable gives it"),
         "42501" => refused("the database's user may not do this to the table"),
         "25006" => refused("the database only allows reading; is this a standby?"),
@@ -131,6 +140,6 @@ fn answered(code: &str, message: &str) -> Fault {
         _ if code.starts_with("53") => Fault::refused(Kind::Server, said(code, message)).retriable(true),
         // data errors quote data
         _ if code.starts_with("22") || code.starts_with("23") => Fault::refused(Kind::Server, said(code, "")),
-        _ => Fault::refused(Kind::Server, said(code, message)).but(Nature::Broken),
+        _ => Fault::refused(Kind::Server, said(code, message)),
     }
 }

@@ -1,10 +1,17 @@
 //! An operation's connection, and what it says over it.
 
+use std::time::Duration;
+
+use tokio::time::timeout;
+
 use super::fault::Fault;
 use super::link::{Arg, Link, Row};
 use super::pool::Lease;
 use super::task::Progress;
 use crate::error::{Error, Kind};
+
+/// What tidying up may take of an operation that has its answer: others may have the rows locked.
+const TIDY: Duration = Duration::from_millis(100);
 
 /// The result of a step.
 pub type Step<T> = std::result::Result<T, Fault>;
@@ -47,10 +54,13 @@ impl<'a, L: Link> Session<'a, L> {
         self.rows(sql, args).await
     }
 
-    /// Changes rows that nobody misses; it does not matter whether that is allowed.
+    /// Changes rows that nobody misses: it does not matter whether that is allowed, and it may not take long.
     pub async fn tidy(&mut self, sql: &str, args: &[Arg<'_>]) -> u64 {
         let Ok(link) = self.lease.link() else { return 0 };
-        let done = link.run(sql, args).await;
+        let Ok(done) = timeout(TIDY, link.run(sql, args)).await else {
+            self.sound = false;
+            return 0;
+        };
         self.check(done).unwrap_or_default()
     }
 

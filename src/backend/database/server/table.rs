@@ -34,7 +34,7 @@ impl Table {
     /// The value of a key. A row that is over goes, as in Django (DB-7), unless it was refreshed meanwhile.
     pub async fn get<L: Link>(&self, session: &mut Session<'_, L>, key: &str) -> Step<Option<Stored>> {
         let rows = session.rows(&self.dialect.get, &[Arg::Text(key)]).await?;
-        let Some([_, value, expires]) = self.own(&rows, key) else { return Ok(None) };
+        let Some([_, value, expires]) = own(&rows, key) else { return Ok(None) };
         let now = self.calendar.now();
         if !self.point(expires)?.is_over(now.point) {
             return Ok(Some(row::decode(value.as_bytes(), self.limit)?.into()));
@@ -50,7 +50,10 @@ impl Table {
     /// Whether a key is there (DB-7: nothing is removed).
     pub async fn has<L: Link>(&self, session: &mut Session<'_, L>, key: &str) -> Step<bool> {
         let now = self.calendar.now();
-        Ok(self.expiry(session, key).await?.is_some_and(|point| !point.is_over(now.point)))
+        let rows = session.rows(&self.dialect.expiry, &[Arg::Text(key)]).await?;
+        // pitfall 24: as the database compares keys, like Django's
+        let Some([_, expires]) = first(&rows) else { return Ok(false) };
+        Ok(!self.point(expires)?.is_over(now.point))
     }
 
     /// What is left of a key's time to live.
@@ -62,7 +65,7 @@ impl Table {
 
     async fn expiry<L: Link>(&self, session: &mut Session<'_, L>, key: &str) -> Step<Option<Point>> {
         let rows = session.rows(&self.dialect.expiry, &[Arg::Text(key)]).await?;
-        let Some([_, expires]) = self.own(&rows, key) else { return Ok(None) };
+        let Some([_, expires]) = own(&rows, key) else { return Ok(None) };
         Ok(Some(self.point(expires)?))
     }
 
@@ -112,7 +115,7 @@ impl Table {
             }
             Err(fault) if fault.nature == Nature::Duplicate => {
                 let [key, text, expires] = args;
-                let args = [key, text, expires, key, Arg::Text(&now)];
+                let args = [text, expires, key, Arg::Text(&now)];
                 Ok(session.change(&self.dialect.renew, &args).await? > 0)
             }
             Err(fault) => Err(fault),
@@ -245,17 +248,8 @@ impl Table {
 
     /// A key as the statements take it: MySQL's once for the index, and once for its bytes.
     fn key<'a>(&self, key: &'a str) -> Args<'a> {
-        match self.dialect.engine() {
-            Engine::MySql => smallvec![Arg::Text(key), Arg::Text(key)],
-            _ => smallvec![Arg::Text(key)],
-        }
-    }
-
-    /// The row that is this key's, and no neighbour's (pitfall 24).
-    fn own<'r, const N: usize>(&self, rows: &'r [Row], key: &str) -> Option<&'r [String; N]> {
-        rows.iter()
-            .filter_map(|row| <&[String; N]>::try_from(row.as_slice()).ok())
-            .find(|row| row.first().is_some_and(|stored| stored == key))
+        let once = Arg::Text(key);
+        if self.dialect.engine() == Engine::MySql { smallvec![once, once] } else { smallvec![once] }
     }
 
     /// A column `expires`.
@@ -266,6 +260,17 @@ impl Table {
         };
         point.ok_or_else(|| row::undecodable("has an expiry that is no time").into())
     }
+}
+
+/// The first row.
+fn first<const N: usize>(rows: &[Row]) -> Option<&[String; N]> {
+    rows.first().and_then(|row| row.as_slice().try_into().ok())
+}
+
+/// The row that is this key's, and no neighbour's (pitfall 24).
+fn own<'r, const N: usize>(rows: &'r [Row], key: &str) -> Option<&'r [String; N]> {
+    let mut rows = rows.iter().filter_map(|row| <&[String; N]>::try_from(row.as_slice()).ok());
+    rows.find(|row| row.first().is_some_and(|stored| stored == key))
 }
 
 /// Whether the row that was written was not there before (PostgreSQL).

@@ -2,27 +2,32 @@
 
 use rusqlite::ErrorCode;
 
+use super::super::dialect::Dialect;
 use crate::error::{Error, Kind};
 use crate::timeout::Deadline;
 
-/// What went wrong in an operation on `table`. Nothing was written: a statement or transaction that fails leaves all as
-/// it was.
-pub fn of(error: &rusqlite::Error, table: &str, deadline: &Deadline) -> Error {
-    let (code, text) = match error {
-        rusqlite::Error::SqliteFailure(failure, text) => (Some(failure.code), text.as_deref().unwrap_or_default()),
-        #[cfg(feature = "sqlite")] // an older SQLite does not tell where the error is
-        rusqlite::Error::SqlInputError { error, msg, .. } => (Some(error.code), msg.as_str()),
-        _ => (None, ""),
-    };
+/// What another connection's lock, or the end of the call's time, makes of an operation; `None` for other failures.
+pub fn late(error: &rusqlite::Error, deadline: &Deadline) -> Option<Error> {
     let total = deadline.total().as_millis();
-    let (kind, reason) = match code {
-        Some(ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked) => (
-            Kind::Timeout,
-            format!(
-                "the database stayed locked by another connection (the call has {total} ms; see `timeout` in OPTIONS)"
-            ),
+    let reason = match error.sqlite_error_code()? {
+        ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked => format!(
+            "the database stayed locked by another connection (the call has {total} ms; see `timeout` in OPTIONS)"
         ),
-        Some(ErrorCode::OperationInterrupted) => (Kind::Timeout, format!("the deadline of {total} ms passed")),
+        ErrorCode::OperationInterrupted => format!("the deadline of {total} ms passed"),
+        _ => return None,
+    };
+    Some(Error::new(Kind::Timeout, reason))
+}
+
+/// What went wrong in an operation on a table. A statement or transaction that fails leaves all as it was, unless the disk
+/// failed in the midst of it.
+pub fn of(error: &rusqlite::Error, dialect: &Dialect, deadline: &Deadline) -> Error {
+    if let Some(late) = late(error, deadline) {
+        return late;
+    }
+    let code = error.sqlite_error_code();
+    let text = error.to_string(); // names and statements; values are not in them
+    let (kind, reason) = match code {
         Some(ErrorCode::ReadOnly) => {
             (Kind::Io, "the database cannot be written: the file, its folder or the connection is read-only".to_owned())
         }
@@ -34,14 +39,12 @@ pub fn of(error: &rusqlite::Error, table: &str, deadline: &Deadline) -> Error {
         Some(ErrorCode::PermissionDenied) => (Kind::Io, format!("the database does not permit it: {text}")),
         Some(ErrorCode::OutOfMemory) => (Kind::Memory, "SQLite had no memory".to_owned()),
         Some(ErrorCode::TooBig) => (Kind::TooBig, "the key or value is larger than the database takes".to_owned()),
-        _ if text.starts_with("no such table") => (Kind::Server, no_table(table)),
-        Some(_) => (Kind::Server, text.to_owned()),
-        None => (Kind::Undecodable, format!("the table {table} holds something else than Django writes: {error}")),
+        _ if text.starts_with("no such table") => (Kind::Server, dialect.no_table()),
+        Some(_) => (Kind::Server, text),
+        None => (
+            Kind::Undecodable,
+            format!("the table {} holds something else than Django writes: {error}", dialect.table()),
+        ),
     };
     Error::new(kind, reason)
-}
-
-/// What to do where there is no table; the same words for every engine.
-pub fn no_table(table: &str) -> String {
-    format!("the table {table} is not there; make it with larder_create_table, or with manage.py createcachetable")
 }

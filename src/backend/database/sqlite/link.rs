@@ -1,5 +1,6 @@
 //! One connection to a SQLite database.
 
+use std::cell::Cell;
 use std::os::unix::fs::MetadataExt as _;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -9,6 +10,7 @@ use std::time::{Duration, Instant};
 use rusqlite::hooks::Action;
 use rusqlite::{Connection, OpenFlags};
 
+use super::fault;
 use crate::config::{Sqlite, SqliteFile};
 use crate::error::{Error, Kind, Result};
 use crate::timeout::Deadline;
@@ -21,6 +23,24 @@ const STATEMENTS: usize = 24;
 
 /// How often an idle connection's file is compared with the one of its name.
 const LOOK: Duration = Duration::from_secs(1);
+
+/// The longest pause before a lock of another connection is tried again. SQLite's own pauses grow to 100 ms, in which a
+/// process that writes all the time takes the lock again and again.
+const LONGEST_PAUSE: Duration = Duration::from_millis(5);
+
+thread_local! {
+    /// Until when the operation of this thread waits for other connections' locks.
+    static PATIENT_UNTIL: Cell<Option<Instant>> = const { Cell::new(None) };
+}
+
+/// Called by SQLite, on the thread of the operation, where it meets a lock; whether it should try again.
+fn wait_a_little(tries: i32) -> bool {
+    let left = PATIENT_UNTIL.get().and_then(|until| until.checked_duration_since(Instant::now()));
+    let Some(left) = left.filter(|left| !left.is_zero()) else { return false };
+    let pause = Duration::from_micros(200).saturating_mul(tries.unsigned_abs().saturating_add(1));
+    std::thread::sleep(pause.min(LONGEST_PAUSE).min(left));
+    true
+}
 
 /// A connection, which is used by one operation at a time.
 pub struct Link {
@@ -43,8 +63,8 @@ struct File {
 }
 
 impl Link {
-    /// Opens the database. What is not there is made only where `create` says so.
-    pub fn open(config: &Sqlite, create: bool) -> Result<Self> {
+    /// Opens the database until `deadline`. What is not there is made only where `create` says so.
+    pub fn open(config: &Sqlite, create: bool, deadline: &Deadline) -> Result<Self> {
         let mut flags =
             OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX | OpenFlags::SQLITE_OPEN_EXRESCODE;
         flags.set(OpenFlags::SQLITE_OPEN_CREATE, create);
@@ -61,7 +81,9 @@ impl Link {
             patience: config.timeout,
             file: File::of(config),
         };
-        link.prepare(config).map_err(|error| cannot_open(config, &error))?;
+        link.begin(deadline)?; // the first statements can meet locks too, and SQLite's own patience is 5 s
+        let prepared = link.prepare(config);
+        prepared.map_err(|error| fault::late(&error, deadline).unwrap_or_else(|| cannot_open(config, &error)))?;
         Ok(link)
     }
 
@@ -79,6 +101,7 @@ impl Link {
             }
         };
         connection.update_hook(Some(note))?;
+        connection.busy_handler(Some(wait_a_little))?;
         for statement in &config.init {
             connection.execute_batch(statement)?;
         }
@@ -90,9 +113,8 @@ impl Link {
         let Some(left) = deadline.left() else { return Err(late(deadline)) };
         let end = deadline.end().saturating_duration_since(self.born).as_nanos();
         self.end.store(u64::try_from(end).unwrap_or(u64::MAX), Ordering::Relaxed);
-        // whole milliseconds, at most some 24 days
-        let wait = left.min(self.patience).min(Duration::from_millis(i32::MAX.unsigned_abs().into()));
-        let _ = self.connection.busy_timeout(wait);
+        let until = deadline.end().checked_sub(left.saturating_sub(self.patience)).unwrap_or_else(|| deadline.end());
+        PATIENT_UNTIL.set(Some(until));
         self.inserted.store(false, Ordering::Relaxed);
         Ok(())
     }
@@ -137,7 +159,7 @@ pub fn late(deadline: &Deadline) -> Error {
 
 fn cannot_open(config: &Sqlite, error: &rusqlite::Error) -> Error {
     let SqliteFile::Path(path) = &config.file else {
-        return Error::new(Kind::Io, format!("the database of the URI in NAME cannot be opened: {}", plain(error)));
+        return Error::new(Kind::Io, format!("the database of the URI in NAME cannot be opened: {error}"));
     };
     let shown = path.display();
     match std::fs::metadata(path) {
@@ -149,14 +171,6 @@ fn cannot_open(config: &Sqlite, error: &rusqlite::Error) -> Error {
             Error::new(Kind::Io, reason)
         }
         Ok(data) if data.is_dir() => Error::new(Kind::Io, format!("the database {shown} is a directory")),
-        _ => Error::new(Kind::Io, format!("the database {shown} cannot be opened: {}", plain(error))),
-    }
-}
-
-/// SQLite's own words.
-fn plain(error: &rusqlite::Error) -> String {
-    match error {
-        rusqlite::Error::SqliteFailure(failure, text) => text.clone().unwrap_or_else(|| failure.to_string()),
-        other => other.to_string(),
+        _ => Error::new(Kind::Io, format!("the database {shown} cannot be opened: {error}")),
     }
 }

@@ -31,7 +31,7 @@ impl Pool {
 
     /// A connection to read by.
     pub fn reader(&self, deadline: &Deadline) -> Result<Lent<'_>> {
-        begun(self.links.lend(deadline, || Link::open(&self.config, false), Link::is_fit)?, deadline)
+        begun(self.links.lend(deadline, || Link::open(&self.config, false, deadline), Link::is_fit)?, deadline)
     }
 
     /// The turn to write, and a connection for it.
@@ -43,7 +43,7 @@ impl Pool {
     /// As [`Pool::writer`], on a new connection that makes the file where there is none.
     pub fn creator(&self, deadline: &Deadline) -> Result<(Lent<'_>, Turn<'_>)> {
         let turn = self.links.turn(deadline)?;
-        let fresh = self.links.open(deadline, || Link::open(&self.config, true))?;
+        let fresh = self.links.open(deadline, || Link::open(&self.config, true, deadline))?;
         Ok((begun(fresh, deadline)?, turn))
     }
 }

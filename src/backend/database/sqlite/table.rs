@@ -1,9 +1,10 @@
 //! The operations on a table of a SQLite database, each on the caller's thread.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use rusqlite::types::{ToSqlOutput, ValueRef};
-use rusqlite::{OptionalExtension as _, Row, ToSql, Transaction, TransactionBehavior};
+use rusqlite::{ErrorCode, OptionalExtension as _, Row, ToSql, Transaction, TransactionBehavior};
 
 use super::super::Bounds;
 use super::super::census::{Census, Cull};
@@ -14,7 +15,7 @@ use super::fault;
 use super::link::Link;
 use super::pool::Pool;
 use crate::backend::{Entry, Page, Touched, When, Written};
-use crate::config::{Sqlite, Times};
+use crate::config::{Sqlite, SqliteFile, Times};
 use crate::error::Result;
 use crate::key::MadeKey;
 use crate::timeout::{Budget, Deadline, Ttl};
@@ -31,6 +32,8 @@ pub struct Table {
     calendar: Calendar,
     pool: Pool,
     census: Census,
+    /// The file, for messages.
+    shown: Option<Arc<str>>,
     /// The largest value that is read.
     limit: usize,
 }
@@ -60,7 +63,12 @@ impl<'a> From<&'a MadeKey> for Text<'a> {
 impl Table {
     /// LOCATION `table` of a database.
     pub fn new(config: Sqlite, table: &str, times: &Times, connections: usize, bounds: Bounds) -> Result<Self> {
+        let shown = match &config.file {
+            SqliteFile::Path(path) => Some(path.display().to_string().into()),
+            SqliteFile::Uri(_) => None,
+        };
         Ok(Self {
+            shown,
             dialect: Dialect::new(Engine::Sqlite, table)?,
             calendar: Calendar::open(times, Engine::Sqlite)?,
             pool: Pool::new(config, connections),
@@ -318,7 +326,7 @@ impl Table {
         for statement in &self.dialect.create {
             link.connection.execute(statement, []).map_err(|error| self.fault(&error, &deadline))?;
         }
-        making.commit().map_err(|error| self.fault(&error, &deadline))
+        making.commit().map_err(|error| self.unsure(&error, &deadline))
     }
 
     /// What `createcachetable --dry-run` prints.
@@ -382,7 +390,7 @@ impl Table {
         let link = lent.link()?;
         let writing = self.transaction(link, TransactionBehavior::Immediate, deadline)?;
         let result = steps(link)?;
-        writing.commit().map_err(|error| self.fault(&error, deadline))?;
+        writing.commit().map_err(|error| self.unsure(&error, deadline))?;
         Ok(result)
     }
 
@@ -399,11 +407,22 @@ impl Table {
     fn execute(&self, link: &Link, sql: &str, parameters: &[&dyn ToSql], deadline: &Deadline) -> Result<u64> {
         let statement = link.connection.prepare_cached(sql);
         let changed = statement.and_then(|mut statement| statement.execute(parameters));
-        changed.map(|rows| rows as u64).map_err(|error| self.fault(&error, deadline))
+        changed.map(|rows| rows as u64).map_err(|error| self.unsure(&error, deadline))
+    }
+
+    /// The failure of what writes: where the disk failed in the midst of it, nobody knows what is there.
+    fn unsure(&self, error: &rusqlite::Error, deadline: &Deadline) -> crate::error::Error {
+        let is_disk = error.sqlite_error_code() == Some(ErrorCode::SystemIoFailure);
+        let error = self.fault(error, deadline);
+        if is_disk { error.maybe_done() } else { error }
     }
 
     fn fault(&self, error: &rusqlite::Error, deadline: &Deadline) -> crate::error::Error {
-        fault::of(error, self.dialect.table(), deadline)
+        let error = fault::of(error, &self.dialect, deadline);
+        match &self.shown {
+            Some(path) => error.at_server(path),
+            None => error,
+        }
     }
 }
 
