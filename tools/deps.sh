@@ -5,6 +5,11 @@ set -euo pipefail
 cd "$(dirname "$0")/.."
 
 python=target/python/bin/python
+# What the Python environment has: the packages that the tests compare with, as they were when the contract was written.
+python_packages=('Django==5.2.*' 'django-redis==7.*' pymemcache==4.0.0 pylibmc==1.6.3 'psycopg[binary]==3.2.13'
+    PyMySQL==1.2.4 diskcache==5.6.3)
+# Debian packages that would start a server for the whole machine.
+services=(redis-server memcached postgresql mariadb-server)
 toolchains=() packages=() missing=()
 
 say() { echo "deps: $*" >&2; }
@@ -27,6 +32,13 @@ look() {
     need "pkg-config" pkg-config command -v pkg-config
     need "libuv (for the example libuv_queue)" libuv1-dev pkg-config --exists libuv
     need "redis-server" redis-server command -v redis-server
+    need "SQLite's library and headers (for the feature sqlite-system)" libsqlite3-dev pkg-config --exists sqlite3
+    need "time zones" tzdata test -e /usr/share/zoneinfo/America/Chicago
+    need "setpriv" util-linux command -v setpriv
+    need "memcached" memcached command -v memcached
+    need "libmemcached and its headers" libmemcached-dev test -e /usr/include/libmemcached/memcached.h
+    need "PostgreSQL's server and psql" postgresql has_postgresql
+    need "MariaDB's server and client" mariadb-server has_mariadb
     need "valgrind" valgrind command -v valgrind
     need "Ruby" ruby command -v ruby
     need "Ruby's ffi" ruby-ffi ruby -rffi -e ''
@@ -48,10 +60,23 @@ look() {
     done
 }
 
+# Debian keeps the programs of each version apart.
+has_postgresql() {
+    command -v psql && { command -v initdb || compgen -G '/usr/lib/postgresql/*/bin/initdb'; }
+}
+
+has_mariadb() {
+    command -v mariadb && command -v mariadb-install-db && { command -v mariadbd || test -x /usr/sbin/mariadbd; }
+}
+
 # Whether an interpreter has the packages that the tests compare with.
-has_django() {
-    "$1" -c 'import django, django_redis
-assert django.VERSION[:2] == (5, 2) and django_redis.VERSION[0] == 7' >/dev/null 2>&1 </dev/null
+has_python_packages() {
+    "$1" -c '
+import diskcache, django, django_redis, psycopg, pylibmc, pymemcache, pymysql
+assert django.VERSION[:2] == (5, 2) and django_redis.VERSION[0] == 7
+assert pymemcache.__version__ == "4.0.0" and pylibmc.__version__ == "1.6.3" and diskcache.__version__ == "5.6.3"
+assert psycopg.__version__.startswith("3.") and pymysql.version_info >= (2, 2)
+psycopg.pq.version()' >/dev/null 2>&1 </dev/null
 }
 
 stop_over_missing() {
@@ -71,11 +96,39 @@ install_packages() {
     [ "$(id -u)" = 0 ] || command -v sudo >/dev/null ||
         stop_over_missing "neither root nor sudo, so nothing is installed."
     say "installing Debian packages: ${packages[*]}"
-    [[ " ${packages[*]} " != *" redis-server "* ]] ||
-        say "(Debian may start redis-server as a service; the tests start their own and don't touch it)"
     as_root apt-get update --quiet --quiet </dev/null >&2
-    as_root env DEBIAN_FRONTEND=noninteractive apt-get install --quiet --yes --no-install-recommends \
+    without_services as_root env DEBIAN_FRONTEND=noninteractive apt-get install --quiet --yes --no-install-recommends \
         "${packages[@]}" </dev/null >&2
+    disable_services
+}
+
+# Runs an installation that starts no service: the tests start their own servers. Debian asks policy-rc.d; one that is
+# there already is somebody's decision, and stays.
+without_services() {
+    local policy=/usr/sbin/policy-rc.d status=0
+    if [ -e "$policy" ]; then
+        "$@"
+        return
+    fi
+    trap 'as_root rm -f /usr/sbin/policy-rc.d' EXIT
+    printf '#!/bin/sh\nexit 101\n' | as_root tee "$policy" >/dev/null
+    as_root chmod 755 "$policy"
+    "$@" || status=$?
+    as_root rm -f "$policy"
+    trap - EXIT
+    return $status
+}
+
+# What was installed just now for the tests' sake is not started with the machine either.
+disable_services() {
+    local service unit
+    [ -d /run/systemd/system ] || return 0
+    for service in "${services[@]}"; do
+        [[ " ${packages[*]} " == *" $service "* ]] || continue
+        unit=${service/mariadb-server/mariadb}
+        say "$service is there for the tests; it is not started with the machine (systemctl enable $unit changes that)"
+        as_root systemctl disable --quiet "$unit" </dev/null >&2 || true
+    done
 }
 
 install_toolchains() {
@@ -101,28 +154,31 @@ install_toolchains() {
 }
 
 make_python_environment() {
-    say "making a Python environment in target/python: Django 5.2, django-redis 7 (from PyPI)"
+    say "making a Python environment in target/python, from PyPI: ${python_packages[*]}"
     rm -rf target/python
     mkdir -p target
     python3 -m venv target/python </dev/null >&2
-    "$python" -m pip install --quiet --disable-pip-version-check --no-cache-dir 'Django==5.2.*' 'django-redis==7.*' \
-        </dev/null >&2
-    has_django "$python" || { say "target/python does not work"; exit 1; }
+    "$python" -m pip install --quiet --disable-pip-version-check --no-cache-dir --only-binary=:all: \
+        "${python_packages[@]}" </dev/null >&2
+    has_python_packages "$python" || { say "target/python does not work"; exit 1; }
 }
 
 command -v cargo >/dev/null || { say "Rust is missing: see https://rustup.rs"; exit 1; }
 look
 if [ -n "${LARDER_PYTHON:-}" ]; then
-    has_django "$LARDER_PYTHON" || missing+=("Django 5.2 and django-redis 7 for LARDER_PYTHON=$LARDER_PYTHON")
-    has_django "$LARDER_PYTHON" || stop_over_missing "LARDER_PYTHON is yours, so nothing is installed there."
+    has_python_packages "$LARDER_PYTHON" || {
+        missing+=("for LARDER_PYTHON=$LARDER_PYTHON: ${python_packages[*]}")
+        stop_over_missing "LARDER_PYTHON is yours, so nothing is installed there."
+    }
 fi
 if [ "${DEPS:-}" = no ]; then
-    [ -n "${LARDER_PYTHON:-}" ] || has_django "$python" || missing+=("target/python with Django 5.2 and django-redis 7")
+    [ -n "${LARDER_PYTHON:-}" ] || has_python_packages "$python" ||
+        missing+=("target/python with ${python_packages[*]}")
     [ ${#missing[@]} = 0 ] || stop_over_missing "DEPS=no, so nothing is installed."
 fi
 install_packages
 install_toolchains
-[ -n "${LARDER_PYTHON:-}" ] || has_django "$python" || make_python_environment
+[ -n "${LARDER_PYTHON:-}" ] || has_python_packages "$python" || make_python_environment
 look
 [ ${#missing[@]} = 0 ] || stop_over_missing "something could not be installed."
 say "everything is there"

@@ -12,7 +12,7 @@ use larder::lock::Mutex;
 use larder::timeout::{Budget, Ttl};
 
 /// Time enough.
-pub const LONG: Budget = Budget::new(Duration::from_secs(60));
+pub const LONG: Budget = Budget::new(Duration::from_mins(1));
 
 /// A runtime that can be ended, as at shutdown.
 pub struct Runtime(Mutex<Option<tokio::runtime::Runtime>>);
@@ -177,6 +177,26 @@ pub fn config_for(address: Address, flavor: Flavor) -> config::Redis {
         replicas: Vec::new(),
         breaker: None,
         resting: config::Resting::default(),
+    }
+}
+
+/// A cache on several servers of this machine, as pylibmc spreads keys: a server's keys stay its own.
+#[cfg(feature = "memcached")]
+pub fn memcached_on(ports: &[u16]) -> config::Memcached {
+    let entry = serde_json::json!({
+        "BACKEND": "django.core.cache.backends.memcached.PyLibMCCache",
+        "LOCATION": ports.iter().map(|port| format!("127.0.0.1:{port}")).collect::<Vec<_>>(),
+    });
+    memcached_of(&entry)
+}
+
+/// The settings of a memcached alias.
+#[cfg(feature = "memcached")]
+pub fn memcached_of(entry: &serde_json::Value) -> config::Memcached {
+    let document = serde_json::json!({"CACHES": {"default": entry}}).to_string();
+    match config::read(document.as_bytes(), &|_| None).unwrap().aliases.remove(0).family {
+        config::Family::Memcached(memcached) => memcached,
+        other => panic!("{other:?}"),
     }
 }
 

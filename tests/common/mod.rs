@@ -3,9 +3,15 @@
 
 use std::path::PathBuf;
 
+pub mod alone;
 pub mod client;
+pub mod daemon;
+pub mod database;
 pub mod flight;
 pub mod golden;
+pub mod mariadb;
+pub mod memcached;
+pub mod postgres;
 pub mod proxy;
 pub mod python;
 pub mod random;
@@ -20,8 +26,13 @@ pub fn shared() -> PathBuf {
     }
 }
 
+/// The path of a golden data file.
+pub fn golden_path(name: &str) -> PathBuf {
+    shared().join("golden").join(name)
+}
+
 /// A golden data file, as text.
 pub fn golden(name: &str) -> String {
-    let path = shared().join("golden").join(name);
+    let path = golden_path(name);
     std::fs::read_to_string(&path).unwrap_or_else(|error| panic!("cannot read {}: {error}", path.display()))
 }

@@ -417,7 +417,7 @@ impl Connection {
         match self.fault() {
             Fault::Delay(pause) => nap(&self.shared, pause, |fault| matches!(fault, Fault::Delay(_))),
             Fault::Slow(_) => sleep(LOOK),
-            Fault::Stall => nap(&self.shared, Duration::from_secs(3600), |fault| fault == Fault::Stall),
+            Fault::Stall => nap(&self.shared, Duration::from_hours(1), |fault| fault == Fault::Stall),
             _ => {}
         }
     }

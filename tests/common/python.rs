@@ -1,4 +1,4 @@
-//! The Python environment of the tests: Django and django-redis.
+//! The Python environment of the tests: Django, and the clients and backends that its caches use.
 
 use std::io::{BufRead, BufReader, Write};
 use std::path::{Path, PathBuf};
@@ -10,7 +10,8 @@ use serde_json::{Value, json};
 pub fn interpreter() -> PathBuf {
     let made = Path::new(env!("CARGO_MANIFEST_DIR")).join("target/python/bin/python");
     let program = std::env::var_os("LARDER_PYTHON").map_or(made, PathBuf::from);
-    let wanted = "import django, django_redis; assert django.VERSION[:2] == (5, 2), django.VERSION; \
+    let wanted = "import diskcache, django, django_redis, psycopg, pylibmc, pymemcache, pymysql; \
+                  assert django.VERSION[:2] == (5, 2), django.VERSION; \
                   assert django_redis.VERSION[0] == 7, django_redis.VERSION";
     let tried = Command::new(&program).args(["-c", wanted]).stdin(Stdio::null()).output();
     let fault = match tried {
@@ -19,8 +20,8 @@ pub fn interpreter() -> PathBuf {
         Err(error) => error.to_string(),
     };
     panic!(
-        "this test needs Python with Django 5.2 and django-redis 7: run `make deps`, or name an interpreter in \
-         LARDER_PYTHON; {} does not do: {fault}",
+        "this test needs Python with Django 5.2, django-redis 7 and what else tools/deps.sh names: run `make deps`, or \
+         name an interpreter in LARDER_PYTHON; {} does not do: {fault}",
         program.display()
     );
 }
@@ -35,9 +36,10 @@ pub struct Partner {
 impl Partner {
     /// Starts a script of the tests' folder.
     pub fn start(script: &str) -> Self {
-        let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests").join(script);
+        let tests = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests");
         let mut command = Command::new(interpreter());
-        command.arg(script).stdin(Stdio::piped()).stdout(Stdio::piped());
+        command.env("PYTHONPATH", tests.join("common")).env("PYTHONDONTWRITEBYTECODE", "1"); // it imports serve.py
+        command.arg(tests.join(script)).stdin(Stdio::piped()).stdout(Stdio::piped());
         // -0.0 and hashes of texts must not make two runs of one seed differ.
         command.env("PYTHONHASHSEED", "0").env("PYTHONUTF8", "1");
         let mut process = command.spawn().unwrap();

@@ -82,7 +82,7 @@ impl RedisServer {
     }
 
     fn wait_until_it_answers(&mut self) {
-        let end = Instant::now() + Duration::from_secs(60);
+        let end = Instant::now() + Duration::from_mins(1);
         let (port, path) = (self.port, self.socket_path());
         let answers = || {
             // The socket's file is there before the server listens on it.
