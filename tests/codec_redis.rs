@@ -11,13 +11,13 @@ mod codec_support;
 
 use bytes::Bytes;
 use codec_support::{base64, blob, document, dumps, golden, list, shown};
-use larder::codec::{Codec, Glance, Input, json};
+use larder::codec::{Codec, Form, Glance, Input, json};
 use larder::error::Kind;
 use larder::value::{Limits, Loss, ValueKind};
 use serde_json::Value;
 
 fn codec(protocol: u8) -> Codec {
-    Codec { protocol, raw_integers: true, limits: Limits::default() }
+    Codec { protocol, form: Form::RedisIntegers, limits: Limits::default() }
 }
 
 /// The configurations that pickle and do not compress, and the protocol that each writes.
@@ -45,7 +45,7 @@ fn stored_values_are_read_and_written() {
         let Some(raw) = blob(&case["raw"]) else { continue };
         let codec = codec(protocol);
         let what = format!("{} with {}", case["value"], case["config"]);
-        let tree = codec.decode(&Bytes::from(raw.clone())).unwrap_or_else(|error| panic!("{what}: {error}"));
+        let tree = codec.decode(&Bytes::from(raw.clone()).into()).unwrap_or_else(|error| panic!("{what}: {error}"));
         let value = case["reads_back"].get("returns").unwrap_or_else(|| described(&data, case));
         let (text, loss) = shown(&tree);
         read += 1;
@@ -57,7 +57,7 @@ fn stored_values_are_read_and_written() {
             // Protocols 0 and 1 are read only (PK-1).
             if protocol >= 2 {
                 let stored = codec.encode(Input::Json(exact.as_bytes())).expect("it can be written");
-                assert!(stored == raw, "{what}:\n{}\n{}", stored.escape_ascii(), raw.escape_ascii());
+                assert!(stored.bytes == raw, "{what}:\n{}\n{}", stored.bytes.escape_ascii(), raw.escape_ascii());
                 written += 1;
             }
         }
@@ -80,7 +80,7 @@ fn shown_json_is_what_python_dumps() {
         if matches!(name, "datetime" | "aware datetime" | "int enum" | "int subclass" | "str subclass") {
             continue;
         }
-        let tree = codec(5).decode(&Bytes::from(raw)).expect("it can be read");
+        let tree = codec(5).decode(&Bytes::from(raw).into()).expect("it can be read");
         assert_eq!(shown(&tree).0.into_bytes(), expected, "{name}");
         compared += 1;
     }
@@ -92,7 +92,7 @@ fn foreign_bytes_are_read_as_by_django() {
     let data = golden("redis_values.json");
     for case in list(&data, "foreign_bytes") {
         let raw = blob(&case["raw"]).expect("bytes");
-        let result = codec(5).decode(&Bytes::from(raw.clone()));
+        let result = codec(5).decode(&Bytes::from(raw.clone()).into());
         for reader in ["django", "django_redis pickle"] {
             match (&case["read_by"][reader], &result) {
                 (expected, Ok(tree)) if expected.get("returns").is_some() => {
@@ -124,35 +124,35 @@ fn raw_integers_are_those_of_rule_i() {
         ("\t\x0b\x0c\r42", 42),
         ("-9223372036854775808", i64::MIN),
     ] {
-        let tree = codec(5).decode(&Bytes::from(stored)).expect("an int");
+        let tree = codec(5).decode(&Bytes::from(stored).into()).expect("an int");
         assert_eq!(tree.int64(), Some(value), "{stored:?}");
-        assert_eq!(codec(5).glance(stored.as_bytes()), Some(Glance::Int(value)), "{stored:?}");
+        assert_eq!(codec(5).glance(stored.as_bytes().into()), Some(Glance::Int(value)), "{stored:?}");
     }
     for stored in ["", " ", "-", "1__0", "_1", "1_", "1 0", "+-1", "- 1", "1.0", "\u{663}", "12\0"] {
-        assert!(codec(5).decode(&Bytes::from(stored)).is_err(), "{stored:?}");
-        assert_eq!(codec(5).glance(stored.as_bytes()), None, "{stored:?}");
+        assert!(codec(5).decode(&Bytes::from(stored).into()).is_err(), "{stored:?}");
+        assert_eq!(codec(5).glance(stored.as_bytes().into()), None, "{stored:?}");
     }
     // Up to 4300 digits, underscores not counted.
     let most = "9".repeat(4300);
-    let tree = codec(5).decode(&Bytes::from(most.clone())).expect("an int");
+    let tree = codec(5).decode(&Bytes::from(most.clone()).into()).expect("an int");
     assert_eq!(tree.int_text().expect("an int").expect("4300 digits"), most);
-    assert_eq!(codec(5).encode(Input::Json(most.as_bytes())).expect("an int"), most);
-    assert!(codec(5).decode(&Bytes::from(format!("1_{}", "0".repeat(4299)))).is_ok());
-    let error = codec(5).decode(&Bytes::from("9".repeat(4301))).expect_err("one digit too many");
+    assert_eq!(codec(5).encode(Input::Json(most.as_bytes())).expect("an int").bytes, most);
+    assert!(codec(5).decode(&Bytes::from(format!("1_{}", "0".repeat(4299))).into()).is_ok());
+    let error = codec(5).decode(&Bytes::from("9".repeat(4301)).into()).expect_err("one digit too many");
     assert_eq!(error.kind(), Kind::Undecodable);
 }
 
 #[test]
 fn integers_are_stored_as_digits_and_bools_as_pickles() {
-    let stored = |text: &str| codec(4).encode(Input::Json(text.as_bytes())).expect("it can be written");
+    let stored = |text: &str| codec(4).encode(Input::Json(text.as_bytes())).expect("it can be written").bytes;
     assert_eq!(stored("5"), "5");
     assert_eq!(stored("-0"), "0");
     assert_eq!(stored("1180591620717411303424"), "1180591620717411303424");
     assert_eq!(stored("true")[..], base64("gASILg==")); // DR-10
     assert_eq!(stored("5.0").first(), Some(&0x80));
     assert_eq!(stored("\"5\"").first(), Some(&0x80));
-    let plain = Codec { raw_integers: false, ..codec(4) };
-    assert_eq!(plain.encode(Input::Json(b"5")).expect("it can be written")[..], *b"\x80\x04K\x05.");
+    let plain = Codec { form: Form::Pickle, ..codec(4) };
+    assert_eq!(plain.encode(Input::Json(b"5")).expect("it can be written").bytes[..], *b"\x80\x04K\x05.");
     let tree = json::read(b"5", &Limits::default()).expect("JSON");
     assert_eq!(tree.kind(), ValueKind::Int);
 }

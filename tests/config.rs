@@ -185,22 +185,14 @@ fn unknown_backends_name_the_nearest_known_one() {
 
 #[test]
 fn backends_of_later_versions_do_not_stop_the_others() {
-    for backend in [
-        "django.core.cache.backends.memcached.PyMemcacheCache",
-        "django.core.cache.backends.memcached.PyLibMCCache",
-        "django.core.cache.backends.db.DatabaseCache",
-        "django_valkey.cache.ValkeyCache",
-        "diskcache.DjangoCache",
-    ] {
-        let config = open(&json!({"CACHES": {
-            "other": {"BACKEND": backend, "LOCATION": ["a", "b"], "OPTIONS": {"anything": 1}, "SHARDS": 4},
-            "default": {"BACKEND": LOCMEM},
-        }}));
-        let Family::NotBuiltIn { reason } = &config.aliases[0].family else { panic!("{config:?}") };
-        assert!(reason.starts_with("CACHES.other.BACKEND: ") && reason.ends_with("is not in this version of larder"));
-        assert!(matches!(config.aliases[1].family, Family::Memory { .. }));
-        assert!(config.warnings.is_empty(), "{:?}", config.warnings);
-    }
+    let config = open(&json!({"CACHES": {
+        "other": {"BACKEND": "django_valkey.cache.ValkeyCache", "LOCATION": ["a", "b"], "OPTIONS": {"anything": 1}},
+        "default": {"BACKEND": LOCMEM},
+    }}));
+    let Family::NotBuiltIn { reason } = &config.aliases[0].family else { panic!("{config:?}") };
+    assert!(reason.starts_with("CACHES.other.BACKEND: ") && reason.ends_with("is not in this version of larder"));
+    assert!(matches!(config.aliases[1].family, Family::Memory { .. }));
+    assert!(config.warnings.is_empty(), "{:?}", config.warnings);
     let (dummy, _) = entry(&json!({"BACKEND": "django.core.cache.backends.dummy.DummyCache", "LOCATION": 5}));
     assert!(matches!(dummy.family, Family::Dummy));
 }
@@ -374,7 +366,7 @@ fn larder_s_own_settings() {
     assert_eq!((limits.bytes, limits.nodes, limits.depth), (1000, 2000, 30));
     assert_eq!(warnings, ["CACHES.default.LARDER.MAX_CONNECTIONS: has no effect with this backend"]);
     let (alias, _) = local(&json!({"LARDER": {"TIMEOUT_MS": u64::MAX >> 1}}));
-    assert!(alias.settings.budget <= Duration::from_secs(366 * 24 * 3600));
+    assert!(alias.settings.budget <= Duration::from_hours(8784));
 }
 
 #[test]

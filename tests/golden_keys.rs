@@ -41,7 +41,8 @@ fn rules(prefix: &str, version: &str) -> KeyRules {
 #[cfg(feature = "file")]
 fn file_name(made: &[u8]) -> String {
     use md5::{Digest, Md5};
-    format!("{:x}.djcache", Md5::digest(made))
+    let digest = Md5::digest(made).iter().fold(0_u128, |digest, byte| digest << 8 | u128::from(*byte));
+    format!("{digest:032x}.djcache")
 }
 
 #[test]

@@ -8,7 +8,7 @@ use std::path::PathBuf;
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use bytes::Bytes;
-use larder::codec::{Codec, json};
+use larder::codec::{Codec, Form, json};
 use larder::value::{Limits, Loss, Tree};
 use serde_json::Value;
 
@@ -53,11 +53,11 @@ pub fn limits() -> Limits {
 }
 
 pub fn codec(protocol: u8) -> Codec {
-    Codec { protocol, raw_integers: false, limits: limits() }
+    Codec { protocol, form: Form::Pickle, limits: limits() }
 }
 
 pub fn decode(pickle: Vec<u8>) -> larder::error::Result<Tree> {
-    codec(5).decode(&Bytes::from(pickle))
+    codec(5).decode(&Bytes::from(pickle).into())
 }
 
 pub fn shown(tree: &Tree) -> (String, Loss) {

@@ -1,22 +1,22 @@
-//! The backends that the scenarios run on, and a place of its own for each run.
+//! The backends that the scenarios run on, and what judges them.
 
-use std::path::{Path, PathBuf};
-
-use serde_json::{Map, Value, json};
+use serde_json::{Map, Value};
 
 use super::common::golden;
-use super::common::redis::RedisServer;
-use super::scenario::Scenario;
 
-/// A backend, by its name in the golden data. A new backend is one more line in [`BACKENDS`].
+/// A backend. A new one is one more line in [`BACKENDS`].
 #[derive(Debug)]
 pub struct Backend {
-    /// Its name in the golden data.
+    /// Its name here.
     pub name: &'static str,
+    /// The column of the golden data that says which scenarios concern it, and what is answered, unless there is a twin.
+    pub golden: &'static str,
     /// What CACHES calls it.
     pub class: &'static str,
     /// Where its data is.
     pub at: At,
+    /// The golden data has no answers of it: Django's own backend takes the same steps.
+    pub has_twin: bool,
     /// What Python's `clear` answers, where larder only says that it is done.
     pub clear_answers_true: bool,
     /// Whether Python's `delete_many` answers a count.
@@ -30,86 +30,61 @@ pub enum At {
     Name,
     Directory,
     Redis,
+    /// So many servers.
+    Memcached(usize),
+    Database(Engine),
+    DiskCache,
 }
 
+/// The servers of the database cache.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Engine {
+    Sqlite,
+    PostgreSql,
+    MariaDb,
+}
+
+const PYMEMCACHE: &str = "django.core.cache.backends.memcached.PyMemcacheCache";
+const PYLIBMC: &str = "django.core.cache.backends.memcached.PyLibMCCache";
+const DATABASE: &str = "django.core.cache.backends.db.DatabaseCache";
+
 /// Every backend of this library.
-pub const BACKENDS: [Backend; 5] = [
-    Backend::plain("dummy", "django.core.cache.backends.dummy.DummyCache", At::Nowhere),
-    Backend::plain("locmem", "django.core.cache.backends.locmem.LocMemCache", At::Name),
-    Backend::plain("file", "django.core.cache.backends.filebased.FileBasedCache", At::Directory),
+pub const BACKENDS: [Backend; 13] = [
+    Backend::plain("dummy", "dummy", "django.core.cache.backends.dummy.DummyCache", At::Nowhere),
+    Backend::plain("locmem", "locmem", "django.core.cache.backends.locmem.LocMemCache", At::Name),
+    Backend::plain("file", "file", "django.core.cache.backends.filebased.FileBasedCache", At::Directory),
     Backend {
         clear_answers_true: true,
-        ..Backend::plain("redis", "django.core.cache.backends.redis.RedisCache", At::Redis)
+        ..Backend::plain("redis", "redis", "django.core.cache.backends.redis.RedisCache", At::Redis)
     },
-    Backend { delete_many_counts: true, ..Backend::plain("django_redis", "django_redis.cache.RedisCache", At::Redis) },
+    Backend {
+        delete_many_counts: true,
+        ..Backend::plain("django_redis", "django_redis", "django_redis.cache.RedisCache", At::Redis)
+    },
+    Backend::plain("pymemcache", "pymemcache", PYMEMCACHE, At::Memcached(1)),
+    Backend::plain("pymemcache, 3 servers", "pymemcache", PYMEMCACHE, At::Memcached(3)),
+    Backend::plain("pylibmc", "pylibmc", PYLIBMC, At::Memcached(1)),
+    Backend::plain("pylibmc, 3 servers", "pylibmc", PYLIBMC, At::Memcached(3)),
+    Backend::plain("sqlite", "db", DATABASE, At::Database(Engine::Sqlite)),
+    // long keys and keys that differ in case are not what they are on SQLite, from which the golden data is (pitfall 24)
+    Backend::with_twin("postgresql", "db", DATABASE, At::Database(Engine::PostgreSql)),
+    Backend::with_twin("mariadb", "db", DATABASE, At::Database(Engine::MariaDb)),
+    // the scenarios of every backend: those of MAX_ENTRIES say nothing of it
+    Backend::with_twin("diskcache", "redis", "diskcache.DjangoCache", At::DiskCache),
 ];
 
 impl Backend {
-    const fn plain(name: &'static str, class: &'static str, at: At) -> Self {
-        Self { name, class, at, clear_answers_true: false, delete_many_counts: false }
-    }
-}
-
-/// Databases of one server.
-const DATABASES: usize = 16;
-
-/// Servers and folders for all runs; gone when dropped.
-pub struct Places {
-    servers: Vec<RedisServer>,
-    folder: PathBuf,
-    scenarios: usize,
-}
-
-impl Places {
-    /// As many places as the scenarios need.
-    pub fn new(scenarios: &[Scenario]) -> Self {
-        let runs = scenarios.len() * BACKENDS.iter().filter(|backend| backend.at == At::Redis).count();
-        let servers = (0..runs.div_ceil(DATABASES)).map(|_| RedisServer::start()).collect();
-        let folder = std::env::temp_dir().join(format!("larder-conformance-{}", std::process::id()));
-        std::fs::create_dir(&folder).unwrap();
-        Self { servers, folder, scenarios: scenarios.len() }
+    const fn plain(name: &'static str, golden: &'static str, class: &'static str, at: At) -> Self {
+        Self { name, golden, class, at, has_twin: false, clear_answers_true: false, delete_many_counts: false }
     }
 
-    /// A configuration with the one alias `default`, over an empty cache.
-    pub fn config(&self, backend: &Backend, number: usize, scenario: &Scenario) -> String {
-        let mut entry = Map::new();
-        entry.insert("BACKEND".into(), backend.class.into());
-        match backend.at {
-            At::Nowhere => {}
-            At::Name => {
-                // The table of an earlier attempt may still be there.
-                static NEXT: std::sync::atomic::AtomicU32 = std::sync::atomic::AtomicU32::new(0);
-                let name = NEXT.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
-                entry.insert("LOCATION".into(), format!("scenario {number}, {name}").into());
-            }
-            At::Directory => {
-                let directory = self.folder.join(number.to_string());
-                empty(&directory);
-                entry.insert("LOCATION".into(), directory.to_str().unwrap().into());
-            }
-            At::Redis => {
-                let place = BACKENDS.iter().filter(|one| one.at == At::Redis).position(|one| one.name == backend.name);
-                let place = place.unwrap() * self.scenarios + number;
-                let (server, database) = (&self.servers[place / DATABASES], u32::try_from(place % DATABASES).unwrap());
-                server.command(database, &[b"FLUSHDB"]);
-                entry.insert("LOCATION".into(), server.url(database).into());
-            }
-        }
-        entry.extend(scenario.config.clone());
-        let caches = json!({"CACHES": {"default": entry}});
-        golden::write(&caches)
+    const fn with_twin(name: &'static str, golden: &'static str, class: &'static str, at: At) -> Self {
+        Self { has_twin: true, ..Self::plain(name, golden, class, at) }
     }
-}
 
-impl Drop for Places {
-    fn drop(&mut self) {
-        let _ = std::fs::remove_dir_all(&self.folder);
-    }
-}
-
-fn empty(directory: &Path) {
-    if directory.exists() {
-        std::fs::remove_dir_all(directory).unwrap();
+    /// How many scenarios may run at once: servers have a limit of connections.
+    pub fn at_once(&self) -> usize {
+        if matches!(self.at, At::Database(_)) { 12 } else { 100 }
     }
 }
 

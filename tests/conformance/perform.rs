@@ -1,6 +1,9 @@
 //! A step of a scenario as calls of the C API, and what they answer as Python would say it.
 
-use larder::capi::status::{LARDER_ETYPE, LARDER_MISS, LARDER_NOT_KEPT, LARDER_NOT_STORED, LARDER_OK, larder_status};
+use larder::capi::status::{
+    LARDER_EINVAL, LARDER_ETOOBIG, LARDER_ETYPE, LARDER_MISS, LARDER_NOT_KEPT, LARDER_NOT_STORED, LARDER_OK,
+    larder_status,
+};
 use larder::capi::upkeep::LARDER_CLEAR_EVERYTHING;
 use larder::error::Kind;
 use larder::value::Number;
@@ -22,9 +25,9 @@ pub struct Performer<'a> {
 
 impl<'a> Performer<'a> {
     /// Opens a configuration's one alias.
-    pub fn new(config: String, backend: &'a Backend) -> Self {
-        let context = Context::open(&config).unwrap();
-        Self { store: context.store(ALIAS).unwrap(), _context: context, config, backend }
+    pub fn new(config: String, backend: &'a Backend) -> Answer<Self> {
+        let context = Context::open(&config)?;
+        Ok(Self { store: context.store(ALIAS)?, _context: context, config, backend })
     }
 
     /// Makes the call of a step.
@@ -32,6 +35,8 @@ impl<'a> Performer<'a> {
         match self.answer(step) {
             Ok(outcome) => outcome,
             Err(failure) if failure.status == LARDER_ETYPE => Outcome::WrongType,
+            Err(failure) if failure.status == LARDER_EINVAL => Outcome::Refused,
+            Err(failure) if failure.status == LARDER_ETOOBIG => Outcome::TooBig,
             Err(failure) => Outcome::Other(format!("{failure:?}")),
         }
     }

@@ -28,8 +28,12 @@ pub enum Outcome {
     Json(Value),
     /// Python's ValueError.
     NoSuchKey,
-    /// Python's TypeError, and ResponseError where the server does not add to what is no number.
+    /// Python's TypeError, and the errors of Redis and of memcached's clients where nothing adds to what is no number.
     WrongType,
+    /// A key, or a time to live, that the client refuses.
+    Refused,
+    /// A key that is too long for a table.
+    TooBig,
     /// Anything else.
     Other(String),
 }
@@ -62,24 +66,43 @@ impl Scenario {
         }
     }
 
-    /// Whether the golden data has answers of this backend.
+    /// Whether the golden data has answers of this backend, or of the one that it is judged with.
     pub fn concerns(&self, backend: &Backend) -> bool {
-        golden::list(&self.data["backends"]).iter().any(|name| golden::text(name) == backend.name)
+        golden::list(&self.data["backends"]).iter().any(|name| golden::text(name) == backend.golden)
     }
 
     /// What Python's backend answered to a step.
     pub fn golden(&self, backend: &Backend, step: usize) -> Outcome {
-        let own = &self.data["results_by_backend"][backend.name][step.to_string()];
-        let answer = match backend.name {
+        let own = &self.data["results_by_backend"][backend.golden][step.to_string()];
+        Outcome::told(match backend.golden {
             "dummy" => &self.data["dummy"][step],
             _ if own.is_null() => &self.data["results"][step],
             _ => own,
-        };
+        })
+    }
+
+    /// Whether it cannot share a memcached server with other scenarios, each with a prefix of its own.
+    pub fn wants_a_server(&self) -> bool {
+        self.config.contains_key("KEY_PREFIX") || self.steps.iter().any(|step| step.op() == "clear")
+    }
+}
+
+impl Outcome {
+    /// An outcome of Python, as the golden data writes it.
+    pub fn told(answer: &Value) -> Self {
         match answer["raises"].as_str() {
-            Some("ValueError") => Outcome::NoSuchKey,
-            Some("TypeError" | "ResponseError") => Outcome::WrongType,
-            Some(other) => Outcome::Other(other.to_owned()),
-            None => Outcome::Json(golden::read(golden::text(&answer["json"]))),
+            Some("ValueError") => Self::NoSuchKey,
+            Some(
+                "TypeError"
+                | "ResponseError"
+                | "MemcacheClientError"
+                | "ClientError"
+                | "MemcacheIllegalInputError"
+                | "OverflowError", // diskcache beyond the 64 bits of SQLite
+            ) => Self::WrongType,
+            Some("InvalidCacheKey" | "AllocationError") => Self::Refused, // pitfall 18: pylibmc's touch below zero
+            Some(other) => Self::Other(other.to_owned()),
+            None => Self::Json(golden::read(golden::text(&answer["json"]))),
         }
     }
 }

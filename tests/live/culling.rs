@@ -2,14 +2,14 @@
 
 use serde_json::json;
 
-use super::common::client::{Input, Ttl, alone};
-use super::world::{PLAIN, World};
+use super::common::client::{Input, Ttl};
+use super::world::{PLAIN, World, in_turn};
 use super::{FEW, LARDER_OK};
 
 #[test]
 fn both_sides_count_and_cull_each_others_files() {
-    alone(|| {
-        let mut world = World::start();
+    in_turn(|servers| {
+        let mut world = World::start(servers);
         let store = world.store("small");
         let mut fewest = FEW;
         for number in 0..200 {

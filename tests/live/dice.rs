@@ -2,7 +2,11 @@
 
 use std::fmt::Write;
 
+use super::world::{Alias, Engine, Kind};
 use crate::common::random::Random;
+
+/// Bytes of a version and of the two colons around it, at the most.
+const VERSION_ROOM: usize = 8;
 
 /// The same choices for the same seed.
 pub struct Dice(Random);
@@ -121,9 +125,30 @@ impl Dice {
         }
     }
 
+    /// A key that an alias can have: memcached has fewer, and so have the tables of servers (pitfalls 20, 24).
+    pub fn key_for(&mut self, alias: Alias) -> String {
+        let key = self.key();
+        match alias.kind {
+            Kind::Memcached(_) | Kind::MemcachedSocket => {
+                let mut key: String = key.chars().filter(|one| *one > ' ' && *one != '\u{7f}').collect();
+                while alias.prefix.len() + VERSION_ROOM + key.len() > 250 {
+                    key.pop();
+                }
+                key
+            }
+            Kind::Database(Engine::PostgreSql | Engine::MariaDb) => {
+                // MariaDB takes many texts for the same: each has a number at its end
+                let key: String = key.chars().filter(|one| *one != '\0').take(200).collect();
+                format!("{key}#{}", self.number())
+            }
+            _ => key,
+        }
+    }
+
     /// A version of a call: the alias's own, or another one.
-    pub fn version(&mut self) -> Option<&'static str> {
-        *self.pick(&[None, None, Some("1"), Some("2"), Some("0"), Some("v x:é")])
+    pub fn version_for(&mut self, alias: Alias) -> Option<&'static str> {
+        let odd = if alias.kind.is_memcached() { "v/x:é" } else { "v x:é" };
+        *self.pick(&[None, None, Some("1"), Some("2"), Some("0"), Some(odd)])
     }
 
     /// JSON text.

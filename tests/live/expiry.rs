@@ -1,15 +1,23 @@
 //! Times to live: whoever writes, both sides and the server (or the file) agree.
 
-use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+use std::time::{Duration, Instant};
 
+use larder::capi::status::LARDER_EUNSUPPORTED;
 use serde_json::{Value, json};
 
 use super::LARDER_OK;
-use super::common::client::{Input, Store, Ttl, alone};
-use super::world::{ALIASES, Alias, Kind, PLAIN, World};
+use super::common::client::{Input, Store, Ttl};
+use super::world::{ALIASES, Alias, Kind, PLAIN, World, ZONES, in_turn};
 
-/// How much clocks and roundings may differ, in ms.
-const SLACK: i64 = 50;
+/// How much clocks and roundings may differ, in ms: what is left may be shorter by the first, longer by the second.
+fn slack(kind: Kind) -> (i64, i64) {
+    match kind {
+        Kind::Core | Kind::DjangoRedis | Kind::File | Kind::DiskCache => (50, 50),
+        Kind::Database(_) => (1050, 50), // DB-5: cut to the second
+        // its clock moves once a second, and has begun at some time within one
+        Kind::Memcached(_) | Kind::MemcachedSocket => (2050, 2050),
+    }
+}
 
 /// Times to live: Python's `timeout` argument, larder's, and what is left at once, in ms.
 fn times(kind: Kind) -> Vec<(Value, Ttl, Option<i64>)> {
@@ -20,62 +28,83 @@ fn times(kind: Kind) -> Vec<(Value, Ttl, Option<i64>)> {
         (json!(2_592_001), Ttl::Millis(2_592_001_000), Some(2_592_001_000)),
     ];
     match kind {
-        Kind::Core => times.push((json!(99.9), Ttl::Millis(99_900), Some(99_000))), // T: whole seconds
-        Kind::DjangoRedis | Kind::File => times.push((json!(99.9), Ttl::Millis(99_900), Some(99_900))),
+        // T: whole seconds
+        Kind::Core | Kind::Memcached(_) | Kind::MemcachedSocket => {
+            times.push((json!(99.9), Ttl::Millis(99_900), Some(99_000)));
+        }
+        Kind::DjangoRedis | Kind::File | Kind::Database(_) | Kind::DiskCache => {
+            times.push((json!(99.9), Ttl::Millis(99_900), Some(99_900)));
+        }
     }
     times
 }
 
 #[test]
 fn times_to_live_agree() {
-    alone(|| {
-        let mut world = World::start();
-        for alias in ALIASES {
+    in_turn(|servers| {
+        let mut world = World::start(servers);
+        agree_on_times(&mut world, &ALIASES);
+    });
+}
+
+/// DB-5: without USE_TZ the tables have what the clock on the wall says.
+#[test]
+fn times_of_tables_agree_without_time_zones() {
+    in_turn(|servers| {
+        let mut world = World::start_in(servers, ZONES[1]);
+        let tables: Vec<_> = ALIASES.into_iter().filter(|alias| matches!(alias.kind, Kind::Database(_))).collect();
+        agree_on_times(&mut world, &tables);
+    });
+}
+
+fn agree_on_times(world: &mut World, aliases: &[Alias]) {
+    {
+        for &alias in aliases {
             let store = world.store(alias.name);
             for (python, larder, left) in times(alias.kind) {
                 let what = format!("{}, {python}", alias.name);
                 let begin = Instant::now();
-                set_by_python(&mut world, alias, "t", &python);
-                check(&mut world, &store, alias, (begin, left), &format!("{what}, set by Python"));
+                set_by_python(world, alias, "t", &python);
+                check(world, &store, alias, (begin, left), &format!("{what}, set by Python"));
                 let begin = Instant::now();
                 assert_eq!(store.set("t", Input::Json("1"), larder, PLAIN), Ok(LARDER_OK), "{what}");
-                check(&mut world, &store, alias, (begin, left), &format!("{what}, set by larder"));
+                check(world, &store, alias, (begin, left), &format!("{what}, set by larder"));
                 assert!(store.delete("t", PLAIN).is_ok());
                 let begin = Instant::now();
                 assert_eq!(store.add("t", Input::Json("1"), larder, PLAIN), Ok(LARDER_OK), "{what}");
-                check(&mut world, &store, alias, (begin, left), &format!("{what}, added by larder"));
+                check(world, &store, alias, (begin, left), &format!("{what}, added by larder"));
 
                 // touched by the one, seen by the other
-                set_by_python(&mut world, alias, "t", &json!(1000));
+                set_by_python(world, alias, "t", &json!(1000));
                 let begin = Instant::now();
                 assert_eq!(store.expire("t", larder, PLAIN), Ok(LARDER_OK), "{what}");
-                check(&mut world, &store, alias, (begin, left), &format!("{what}, touched by larder"));
+                check(world, &store, alias, (begin, left), &format!("{what}, touched by larder"));
                 assert_eq!(store.set("t", Input::Json("1"), Ttl::Millis(1_000_000), PLAIN), Ok(LARDER_OK), "{what}");
                 let begin = Instant::now();
                 let arguments = if python == "default" { json!(["t"]) } else { json!(["t", python]) };
                 assert_eq!(world.partner.call(alias.name, "touch", &arguments), json!(true), "{what}");
-                check(&mut world, &store, alias, (begin, left), &format!("{what}, touched by Python"));
+                check(world, &store, alias, (begin, left), &format!("{what}, touched by Python"));
                 assert_eq!(store.get("t", PLAIN).unwrap().unwrap().json().unwrap().shown, "1", "{what}");
             }
             assert_eq!(store.set("t", Input::Json("1"), Ttl::Default, PLAIN), Ok(LARDER_OK));
             let begin = Instant::now();
             assert_eq!(store.persist("t", PLAIN), Ok(LARDER_OK));
-            check(&mut world, &store, alias, (begin, None), &format!("{}, persisted", alias.name));
+            check(world, &store, alias, (begin, None), &format!("{}, persisted", alias.name));
         }
-    });
+    }
 }
 
 #[test]
 fn the_timeout_of_the_alias_is_the_default_of_both() {
-    alone(|| {
-        let mut world = World::start();
+    in_turn(|servers| {
+        let mut world = World::start(servers);
         for (name, python_sees) in [("short", json!(7)), ("forever", json!(null))] {
             let store = world.store(name);
-            world.partner.call(name, "set", &json!(["by Python", 1]));
-            assert_eq!(store.set("by larder", Input::Json("1"), Ttl::Default, PLAIN), Ok(LARDER_OK));
-            for key in ["by Python", "by larder"] {
+            world.partner.call(name, "set", &json!(["by_Python", 1]));
+            assert_eq!(store.set("by_larder", Input::Json("1"), Ttl::Default, PLAIN), Ok(LARDER_OK));
+            for key in ["by_Python", "by_larder"] {
                 let (left, made) = (store.ttl(key, PLAIN).unwrap().unwrap(), format!(":1:{key}"));
-                let server = world.server.command(1, &[b"TTL", made.as_bytes()]);
+                let server = world.servers.redis.command(1, &[b"TTL", made.as_bytes()]);
                 match python_sees.as_i64() {
                     Some(seconds) => {
                         assert!(matches!(left, Ttl::Millis(left) if (1..=seconds * 1000).contains(&left)), "{left:?}");
@@ -90,16 +119,16 @@ fn the_timeout_of_the_alias_is_the_default_of_both() {
 
 #[test]
 fn both_see_the_end() {
-    alone(|| {
-        let mut world = World::start();
+    in_turn(|servers| {
+        let mut world = World::start(servers);
         for alias in ALIASES {
             let store = world.store(alias.name);
-            world.partner.call(alias.name, "set", &json!(["by Python", 1, 1]));
-            assert_eq!(store.set("by larder", Input::Json("1"), Ttl::Millis(1000), PLAIN), Ok(LARDER_OK));
+            world.partner.call(alias.name, "set", &json!(["by_Python", 1, 1]));
+            assert_eq!(store.set("by_larder", Input::Json("1"), Ttl::Millis(1000), PLAIN), Ok(LARDER_OK));
             // Zero and less are over at once.
-            world.partner.call(alias.name, "set", &json!(["zero by Python", 1, 0]));
-            store.set("zero by larder", Input::Json("1"), Ttl::Millis(0), PLAIN).unwrap();
-            store.set("less by larder", Input::Json("1"), Ttl::Millis(-5000), PLAIN).unwrap();
+            world.partner.call(alias.name, "set", &json!(["zero_by_Python", 1, 0]));
+            store.set("zero_by_larder", Input::Json("1"), Ttl::Millis(0), PLAIN).unwrap();
+            store.set("less_by_larder", Input::Json("1"), Ttl::Millis(-5000), PLAIN).unwrap();
         }
         for late in [false, true] {
             if late {
@@ -107,9 +136,9 @@ fn both_see_the_end() {
             }
             for alias in ALIASES {
                 let store = world.store(alias.name);
-                let mut keys = vec!["zero by Python", "zero by larder", "less by larder"];
+                let mut keys = vec!["zero_by_Python", "zero_by_larder", "less_by_larder"];
                 if late {
-                    keys.extend(["by Python", "by larder"]);
+                    keys.extend(["by_Python", "by_larder"]);
                 }
                 for key in keys {
                     let what = format!("{}, {key}", alias.name);
@@ -120,7 +149,9 @@ fn both_see_the_end() {
                     }
                     assert!(store.get(key, PLAIN).unwrap().is_none(), "{what}");
                     assert_ne!(store.has(key, PLAIN), Ok(LARDER_OK), "{what}");
-                    assert_eq!(store.ttl(key, PLAIN), Ok(None), "{what}");
+                    if !alias.kind.is_memcached() {
+                        assert_eq!(store.ttl(key, PLAIN), Ok(None), "{what}");
+                    }
                     assert_eq!(world.partner.call(alias.name, "has_key", &json!([key])), json!(false), "{what}");
                 }
             }
@@ -136,26 +167,27 @@ fn set_by_python(world: &mut World, alias: Alias, key: &str, timeout: &Value) {
 /// When a time to live began, and how long it is (`None`: without an end).
 type Life = (Instant, Option<i64>);
 
-/// Asserts that the key `t` has what is left of a life, for larder, and for Python, the file or the server.
+/// Asserts that the key `t` has what is left of a life, for larder, and for Python, the file, the table or the server.
 fn check(world: &mut World, store: &Store, alias: Alias, life: Life, what: &str) {
-    let seen = store.ttl("t", PLAIN).unwrap().unwrap_or_else(|| panic!("{what}: it is not there"));
-    agree(millis(seen), life, &format!("{what}, for larder"));
+    let slack = slack(alias.kind);
+    match store.ttl("t", PLAIN) {
+        Err(failure) if alias.kind.is_memcached() => assert_eq!(failure.status, LARDER_EUNSUPPORTED, "{failure:?}"),
+        seen => {
+            let seen = seen.unwrap().unwrap_or_else(|| panic!("{what}: it is not there"));
+            agree(millis(seen), life, slack, &format!("{what}, for larder"));
+        }
+    }
     if alias.kind == Kind::DjangoRedis {
         let seen = world.partner.call(alias.name, "pttl", &json!(["t"]));
-        agree(seen.as_i64(), life, &format!("{what}, for Python"));
+        agree(seen.as_i64(), life, slack, &format!("{what}, for Python"));
     }
     if alias.kind == Kind::File {
         let header = world.partner.must("header", json!({"alias": alias.name, "key": "t"}));
-        let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_secs_f64();
-        #[allow(clippy::cast_possible_truncation)] // some ms
-        let left = header[0].as_f64().map(|end| ((end - now) * 1000.0) as i64);
-        agree(left, life, &format!("{what}, in the file"));
         assert_eq!(header[1], if life.1.is_some() { 21 } else { 4 }, "{what}: FB-3");
-    } else {
-        let seen = world.pttl(alias, "t");
-        assert_ne!(seen, -2, "{what}: the server does not have it");
-        agree((seen != -1).then_some(seen), life, &format!("{what}, for the server"));
     }
+    let seen = world.left(alias, "t");
+    assert_ne!(seen, -2, "{what}: the server does not have it");
+    agree((seen != -1).then_some(seen), life, slack, &format!("{what}, for the server"));
 }
 
 fn millis(ttl: Ttl) -> Option<i64> {
@@ -166,11 +198,11 @@ fn millis(ttl: Ttl) -> Option<i64> {
     }
 }
 
-fn agree(seen: Option<i64>, (begin, whole): Life, what: &str) {
+fn agree(seen: Option<i64>, (begin, whole): Life, (less, more): (i64, i64), what: &str) {
     let gone = i64::try_from(begin.elapsed().as_millis()).unwrap();
     match (seen, whole) {
         (None, None) => {}
-        (Some(seen), Some(whole)) if (whole - gone - SLACK..=whole + SLACK).contains(&seen) => {}
+        (Some(seen), Some(whole)) if (whole - gone - less..=whole + more).contains(&seen) => {}
         _ => panic!("{what}: {seen:?} ms are left of {whole:?}, {gone} ms later"),
     }
 }
