@@ -5,6 +5,8 @@ mod common;
 
 #[path = "c/driver.rs"]
 mod driver;
+#[path = "c/given.rs"]
+mod given;
 
 use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -14,6 +16,7 @@ use common::redis::RedisServer;
 use driver::{
     Link, Outcome, Under, VALGRIND_FOUND, build, folder_of_its_own, library_folder, run, run_with_leaks, under,
 };
+use given::Given;
 
 /// Runs a program as `program <folder> <URL of an empty Redis, or "-">`.
 fn run_with(program: &Path, redis: Option<&RedisServer>, more: &[&str]) -> Outcome {
@@ -22,6 +25,15 @@ fn run_with(program: &Path, redis: Option<&RedisServer>, more: &[&str]) -> Outco
     let mut arguments = vec![folder.to_str().unwrap(), url.as_str()];
     arguments.extend(more);
     let outcome = run(program, &folder, &arguments);
+    println!("{}", outcome.said);
+    let _ = std::fs::remove_dir_all(folder);
+    outcome
+}
+
+/// Runs a program on aliases that are given, instead of its own.
+fn run_on(program: &Path, given: &Given) -> Outcome {
+    let folder = folder_of_its_own("run");
+    let outcome = driver::run_with_variables(&given.variables(), program, &folder, &[folder.to_str().unwrap(), "-"]);
     println!("{}", outcome.said);
     let _ = std::fs::remove_dir_all(folder);
     outcome
@@ -132,6 +144,37 @@ fn twins() {
     run_with(&build("tests/c/twins.c", Link::Dynamic), Some(&RedisServer::start()), &[]).expect("word for word");
 }
 
+/// Every other backend: those of one kind share a server.
+#[test]
+fn twins_on_memcached() {
+    run_on(&build("tests/c/twins.c", Link::Dynamic), &Given::memcached()).expect("word for word");
+}
+
+#[test]
+fn twins_in_databases() {
+    run_on(&build("tests/c/twins.c", Link::Dynamic), &Given::databases()).expect("word for word");
+}
+
+#[test]
+fn twins_in_local_files() {
+    run_on(&build("tests/c/twins.c", Link::Dynamic), &Given::local()).expect("word for word");
+}
+
+#[test]
+fn order_on_memcached() {
+    run_on(&build("tests/c/order.c", Link::Dynamic), &Given::memcached()).expect("one after the other");
+}
+
+#[test]
+fn order_in_databases() {
+    run_on(&build("tests/c/order.c", Link::Dynamic), &Given::databases()).expect("one after the other");
+}
+
+#[test]
+fn order_in_local_files() {
+    run_on(&build("tests/c/order.c", Link::Dynamic), &Given::local()).expect("one after the other");
+}
+
 #[test]
 fn queue_faults() {
     run_with(&build("tests/c/queue_faults.c", Link::Dynamic), None, &[]).expect("answered in time");
@@ -152,6 +195,38 @@ fn exactly_once() {
         outcome.expect("exactly once: ");
     });
     let _ = std::fs::remove_dir_all(folder);
+}
+
+#[test]
+fn exactly_once_on_memcached() {
+    let program = build("tests/c/exactly_once.c", Link::Dynamic);
+    let mut given = Given::memcached_in_trouble();
+    let mut server = given.memcached.pop().unwrap();
+    let ended = AtomicBool::new(false);
+    std::thread::scope(|scope| {
+        let _ends = OnDrop(|| ended.store(true, Ordering::SeqCst));
+        let restarts = scope.spawn(|| {
+            // where a tool looks on, much fails while the server is away, and little is done while it is there
+            let calm = Duration::from_millis(if under() == Under::Plain { 150 } else { 1500 });
+            let mut kills = 0;
+            while !ended.load(Ordering::SeqCst) {
+                std::thread::sleep(calm);
+                server.pause(true);
+                std::thread::sleep(Duration::from_millis(60));
+                server.pause(false);
+                std::thread::sleep(calm);
+                server.kill();
+                std::thread::sleep(Duration::from_millis(40));
+                server.revive();
+                kills += 1;
+            }
+            kills
+        });
+        let outcome = run_on(&program, &given);
+        ended.store(true, Ordering::SeqCst);
+        println!("the server was killed {} times", restarts.join().unwrap());
+        outcome.expect("exactly once: ");
+    });
 }
 
 /// Kills a server and starts another in its place, and lets it stand still, until `ended`; how often it was killed.

@@ -252,3 +252,44 @@ fn django_side(folder: &Path, what: &str) {
     command.arg(root().join("examples-c/django_side.py")).args(["shared.json", what]).current_dir(folder);
     finish(command).expect(&format!("django: {what} redis: done"));
 }
+
+#[test]
+fn create_table() {
+    let (program, folder) = (example("create_table"), folder_of_its_own("example"));
+    std::fs::copy(root().join("examples-c/database.json"), folder.join("database.json")).unwrap();
+    let shown = run(&program, &folder, &["database.json", "database"]);
+    shown.expect("CREATE TABLE \"django_cache\"");
+    assert!(!folder.join("site.sqlite3").exists(), "printing asks no database");
+    let outcome = run(&program, &folder, &["database.json", "database", "make"]);
+    outcome.expect("the table is there\n");
+    run(&program, &folder, &["database.json", "database", "make"]).expect("the table is there\n");
+    // Django says the same words, in lines of its own, and finds the table made
+    let script = "import json, sys, django\n\
+                  from django.conf import settings\n\
+                  document = json.load(open('database.json'))\n\
+                  document.pop('USE_TZ')\n\
+                  settings.configure(**document)\n\
+                  django.setup()\n\
+                  from django.core.cache import caches\n\
+                  from django.core.management import call_command\n\
+                  call_command('createcachetable', verbosity=2)\n\
+                  caches['database'].set('k', [1])\n\
+                  print(caches['database'].get('k'))\n\
+                  document['DATABASES']['default']['NAME'] = 'other.sqlite3'\n\
+                  from django.db import connections\n\
+                  connections['default'].close()\n\
+                  connections['default'].settings_dict['NAME'] = 'other.sqlite3'\n\
+                  call_command('createcachetable', dry_run=True)\n";
+    let mut command = Command::new(python::interpreter());
+    command.args(["-c", script]).current_dir(&folder);
+    let django = finish(command);
+    django.expect("Cache table 'django_cache' already exists.\n[1]\n");
+    let words = |text: &str| text.split_whitespace().collect::<String>().replace(';', "");
+    let printed = django.said.split("[1]\n").nth(1).unwrap();
+    assert_eq!(words(&shown.said), words(printed), "{}", django.said);
+    // another alias than a database's says so
+    std::fs::copy(root().join("examples-c/caches.json"), folder.join("caches.json")).unwrap();
+    let outcome = run(&program, &folder, &["caches.json", "scratch"]);
+    assert_eq!(outcome.status, Some(1), "{}", outcome.said);
+    assert!(outcome.said.starts_with("the SQL: LARDER_EUNSUPPORTED: "), "{}", outcome.said);
+}

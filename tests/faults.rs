@@ -1,7 +1,7 @@
 //! larder and a real server with a network between them that does everything wrong: each call ends by its deadline with
 //! the right status, nobody gets another key's value, and the cache is well again when the network is, without being
 //! opened anew. `cargo test --test faults -- --nocapture` prints the table of the times.
-#![cfg(all(feature = "memory", feature = "redis"))]
+#![cfg(all(feature = "memory", feature = "redis", feature = "memcached"))]
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing)]
 
 #[path = "faults/client.rs"]
@@ -19,15 +19,17 @@ mod network;
 mod scenario;
 #[path = "faults/server.rs"]
 mod server;
+#[path = "faults/servers.rs"]
+mod servers;
 
 use std::sync::Mutex;
 use std::time::Duration;
 
 use client::{FACES, Face};
 use common::proxy::Fault;
-use common::redis::RedisServer;
 use load::head;
 use scenario::{Felt, Report, Scenario};
+use servers::Servers;
 
 /// So many scenarios at the same time: they mostly wait.
 const AT_ONCE: usize = 4;
@@ -68,7 +70,20 @@ const CUTS: [Scenario; 3] = [
 
 #[test]
 fn every_fault_on_every_face() {
-    let server = RedisServer::start();
+    survive(&Servers::redis());
+}
+
+#[test]
+fn every_fault_of_memcached_on_every_face() {
+    survive(&Servers::memcached(1));
+}
+
+#[test]
+fn every_fault_of_one_memcached_of_several_on_every_face() {
+    survive(&Servers::memcached(3));
+}
+
+fn survive(servers: &Servers) {
     let jobs: Vec<(Scenario, Face)> =
         SCENARIOS.iter().chain(&CUTS).flat_map(|scenario| FACES.map(|face| (*scenario, face))).collect();
     let todo = Mutex::new((0..jobs.len()).rev().collect::<Vec<_>>());
@@ -78,7 +93,7 @@ fn every_fault_on_every_face() {
             scope.spawn(|| {
                 while let Some(job) = { todo.lock().unwrap().pop() } {
                     let (scenario, face) = jobs[job];
-                    let report = scenario.run(face, &server);
+                    let report = scenario.run(face, servers);
                     reports.lock().unwrap().push((job, report));
                 }
             });
@@ -87,12 +102,13 @@ fn every_fault_on_every_face() {
     let mut reports = reports.into_inner().unwrap();
     reports.sort_by_key(|(job, _)| *job);
     assert_eq!(reports.len(), jobs.len());
-    println!("{}", head());
+    println!("{}{}", servers.name(), head());
     let mut problems = Vec::new();
     for (job, Report { row, problems: found }) in reports {
         println!("{row}");
         let (scenario, face) = jobs[job];
-        problems.extend(found.into_iter().map(|problem| format!("{}, {face:?}: {problem}", scenario.name)));
+        let name = format!("{}, {}", servers.name(), scenario.name);
+        problems.extend(found.into_iter().map(|problem| format!("{name}, {face:?}: {problem}")));
     }
     assert!(problems.is_empty(), "\n{}", problems.join("\n"));
 }

@@ -3,7 +3,7 @@
 use std::path::Path;
 
 /// The files of the header, in the order in which a reader wants to meet them.
-const SOURCES: [&str; 18] = [
+const SOURCES: [&str; 20] = [
     "status",
     "error",
     "log",
@@ -19,6 +19,8 @@ const SOURCES: [&str; 18] = [
     "cursor",
     "callback",
     "callback_many",
+    "session",
+    "table",
     "event",
     "queue",
     "live",

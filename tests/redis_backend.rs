@@ -12,7 +12,7 @@ use base64::Engine;
 use bytes::Bytes;
 use common::flight::{NoRuntime, config_for};
 use common::redis::{Monitor, RedisServer};
-use larder::backend::redis::Redis;
+use larder::backend::redis;
 use larder::backend::{Backend, Counted, Entry, Spawner, Touched, When, Written};
 use larder::config::{self, Address, Flavor};
 use larder::error::{Error, Kind, Result};
@@ -52,8 +52,8 @@ fn tcp(server: &RedisServer) -> Address {
     Address::Tcp("127.0.0.1".into(), server.port())
 }
 
-fn open(flavor: Flavor, server: &RedisServer) -> Redis {
-    Redis::open(settings(flavor, tcp(server)), Arc::new(NoRuntime), Arc::new(Silent))
+fn open(flavor: Flavor, server: &RedisServer) -> Arc<dyn Backend> {
+    redis::open(settings(flavor, tcp(server)), Arc::new(NoRuntime), Arc::new(Silent))
 }
 
 fn key(text: &str) -> MadeKey {
@@ -127,7 +127,7 @@ fn times_to_live_are_sent_and_counted_as_python_does() {
                     _ if first == b"DEL" => Written::NotKept,
                     _ => Written::Stored,
                 };
-                assert_eq!(cache.set(&key(":1:t"), new, ttl, When::Always, BUDGET).unwrap(), wanted, "{row}");
+                assert_eq!(cache.set(&key(":1:t"), new.into(), ttl, When::Always, BUDGET).unwrap(), wanted, "{row}");
             }
             "add" => {
                 let wanted = match row["result"].as_str().unwrap() {
@@ -135,7 +135,7 @@ fn times_to_live_are_sent_and_counted_as_python_does() {
                     _ if first == b"EXISTS" || expected.len() > 1 => Written::NotKept,
                     _ => Written::Stored,
                 };
-                assert_eq!(cache.set(&key(":1:t"), new, ttl, When::Missing, BUDGET).unwrap(), wanted, "{row}");
+                assert_eq!(cache.set(&key(":1:t"), new.into(), ttl, When::Missing, BUDGET).unwrap(), wanted, "{row}");
             }
             "touch" => {
                 let wanted = match row["result"].as_str().unwrap() {
@@ -147,8 +147,8 @@ fn times_to_live_are_sent_and_counted_as_python_does() {
             }
             "set_many" => {
                 let entries = [
-                    Entry { key: key(":1:t"), value: Bytes::copy_from_slice(new) },
-                    Entry { key: key(":1:u"), value: Bytes::from_static(b"5") },
+                    Entry { key: key(":1:t"), value: Bytes::copy_from_slice(new).into() },
+                    Entry { key: key(":1:u"), value: Bytes::from_static(b"5").into() },
                 ];
                 let failed = cache.set_many(&entries, ttl, BUDGET).unwrap();
                 assert!(failed.len() == 2 && failed.iter().all(Option::is_none), "{row}");
@@ -160,7 +160,7 @@ fn times_to_live_are_sent_and_counted_as_python_does() {
     }
 }
 
-fn check_state(cache: &Redis, row: &Value, new: &[u8]) {
+fn check_state(cache: &Arc<dyn Backend>, row: &Value, new: &[u8]) {
     let left = cache.ttl(&key(":1:t"), BUDGET).unwrap();
     match (row["pttl_class"].as_str().unwrap(), left) {
         ("missing", None) | ("persistent", Some(Ttl::Forever)) => {}
@@ -171,7 +171,7 @@ fn check_state(cache: &Redis, row: &Value, new: &[u8]) {
         ("expiring", None) if row["pttl_about_ms"].as_i64().unwrap() < 2000 => return, // a slow machine
         (_, left) => panic!("{left:?}: {row}"),
     }
-    let value = cache.get(&key(":1:t"), BUDGET).unwrap();
+    let value = cache.get(&key(":1:t"), BUDGET).unwrap().map(|value| value.bytes);
     match row["value_after"].as_str() {
         Some("\"new\"") => assert!(value.is_none_or(|value| value == new), "{row}"),
         Some("\"old\"") => assert!(value.is_none_or(|value| value == "old"), "{row}"),
@@ -180,18 +180,18 @@ fn check_state(cache: &Redis, row: &Value, new: &[u8]) {
 }
 
 /// Does what a golden call does, as far as it is the backend's part; `false` where it is the store's.
-fn perform(cache: &Redis, call: &str) -> bool {
+fn perform(cache: &Arc<dyn Backend>, call: &str) -> bool {
     let n = key(":1:n");
     let a = key(":1:a");
     let keys = ["a", "b", "zz"].map(|name| key(&format!(":1:{name}")));
     let incr = |delta| cache.incr(&n, delta, BUDGET);
     match call {
         "get('a') missing" | "get('a', 'dflt') missing" => assert_eq!(cache.get(&a, BUDGET).unwrap(), None),
-        "get('a') after set('a', 7)" => assert_eq!(cache.get(&a, BUDGET).unwrap().unwrap(), "7"),
+        "get('a') after set('a', 7)" => assert_eq!(cache.get(&a, BUDGET).unwrap().unwrap().bytes, "7"),
         "get_many(['a','b','zz'])" => {
             let found = cache.get_many(&keys, BUDGET).unwrap();
             assert_eq!(found.iter().map(Option::is_some).collect::<Vec<_>>(), [true, true, false]);
-            assert_eq!(found[0].as_ref().unwrap(), "1");
+            assert_eq!(found[0].as_ref().unwrap().bytes, "1");
         }
         "get_many([])" => assert!(cache.get_many(&[], BUDGET).unwrap().is_empty()),
         "has_key('a')" => assert!(cache.has(&a, BUDGET).unwrap()),
@@ -221,11 +221,11 @@ fn perform(cache: &Redis, call: &str) -> bool {
         "clear()" => cache.clear(None, BUDGET).unwrap(),
         "persist('a')" => assert_eq!(cache.persist(&a, BUDGET).unwrap(), Touched::Changed),
         "set('a', 1, nx=True) existing" => {
-            let written = cache.set(&a, b"1", Ttl::Millis(300_000), When::Missing, BUDGET).unwrap();
+            let written = cache.set(&a, b"1".into(), Ttl::Millis(300_000), When::Missing, BUDGET).unwrap();
             assert_eq!(written, Written::NotStored);
         }
         "set('a', 1, xx=True) missing" => {
-            let written = cache.set(&a, b"1", Ttl::Millis(300_000), When::Present, BUDGET).unwrap();
+            let written = cache.set(&a, b"1".into(), Ttl::Millis(300_000), When::Present, BUDGET).unwrap();
             assert_eq!(written, Written::NotStored);
         }
         _ => return false,
@@ -302,12 +302,12 @@ fn operations_send_what_python_sends() {
 fn unix_sockets_passwords_databases_and_client_names() {
     let server = RedisServer::with_password("s3cret");
     let mut config = settings(Flavor::DjangoRedis, Address::Unix(server.socket_path()));
-    let refused = Redis::open(config.clone(), Arc::new(NoRuntime), Arc::new(Silent)).ping(BUDGET).unwrap_err();
+    let refused = redis::open(config.clone(), Arc::new(NoRuntime), Arc::new(Silent)).ping(BUDGET).unwrap_err();
     assert_eq!(refused.kind(), Kind::Server);
     assert!(refused.to_string().contains("password"), "{refused}");
 
     config.server.password = Some("wrong".into());
-    let refused = Redis::open(config.clone(), Arc::new(NoRuntime), Arc::new(Silent)).ping(BUDGET).unwrap_err();
+    let refused = redis::open(config.clone(), Arc::new(NoRuntime), Arc::new(Silent)).ping(BUDGET).unwrap_err();
     assert_eq!(refused.kind(), Kind::Server);
     assert!(!refused.to_string().contains("wrong"), "{refused}");
 
@@ -315,18 +315,18 @@ fn unix_sockets_passwords_databases_and_client_names() {
     config.server.username = Some("default".into());
     config.server.database = 3;
     config.server.client_name = Some("larder-test".into());
-    let cache = Redis::open(config.clone(), Arc::new(NoRuntime), Arc::new(Silent));
-    cache.set(&key("k"), b"v", Ttl::Forever, When::Always, BUDGET).unwrap();
+    let cache = redis::open(config.clone(), Arc::new(NoRuntime), Arc::new(Silent));
+    cache.set(&key("k"), b"v".into(), Ttl::Forever, When::Always, BUDGET).unwrap();
     assert_eq!(server.command(3, &[b"GET", b"k"]), b"v");
     let clients = String::from_utf8(server.command(0, &[b"CLIENT", b"LIST"])).unwrap();
     let ours = clients.lines().find(|line| line.contains("name=larder-test")).expect("the name was given");
     assert!(ours.contains(" db=3 "), "{ours}");
 
     config.server.database = 99;
-    let refused = Redis::open(config.clone(), Arc::new(NoRuntime), Arc::new(Silent)).ping(BUDGET).unwrap_err();
+    let refused = redis::open(config.clone(), Arc::new(NoRuntime), Arc::new(Silent)).ping(BUDGET).unwrap_err();
     assert!(refused.to_string().contains("database"), "{refused}");
     config.server.address = Address::Unix(PathBuf::from("/nonexistent/redis.sock"));
-    let refused = Redis::open(config, Arc::new(NoRuntime), Arc::new(Silent)).ping(BUDGET).unwrap_err();
+    let refused = redis::open(config, Arc::new(NoRuntime), Arc::new(Silent)).ping(BUDGET).unwrap_err();
     assert_eq!(refused.kind(), Kind::Connection);
 }
 
@@ -337,12 +337,12 @@ fn a_user_without_a_password_is_still_that_user() {
     server.command(0, &[b"ACL", b"SETUSER", b"reader", b"on", b"nopass", b"~*", b"+get", b"+ping"]);
     let mut config = settings(Flavor::Core, Address::Tcp("127.0.0.1".into(), server.port()));
     config.server.username = Some("reader".into());
-    let cache = Redis::open(config.clone(), Arc::new(NoRuntime), Arc::new(Silent));
+    let cache = redis::open(config.clone(), Arc::new(NoRuntime), Arc::new(Silent));
     assert_eq!(cache.get(&key("k"), BUDGET).unwrap(), None);
-    let refused = cache.set(&key("k"), b"v", Ttl::Forever, When::Always, BUDGET).unwrap_err();
+    let refused = cache.set(&key("k"), b"v".into(), Ttl::Forever, When::Always, BUDGET).unwrap_err();
     assert!(refused.to_string().contains("ACL"), "{refused}");
     config.server.username = Some("nobody".into());
-    let refused = Redis::open(config, Arc::new(NoRuntime), Arc::new(Silent)).ping(BUDGET).unwrap_err();
+    let refused = redis::open(config, Arc::new(NoRuntime), Arc::new(Silent)).ping(BUDGET).unwrap_err();
     assert!(refused.to_string().contains("the user or the password"), "{refused}");
 }
 
@@ -350,7 +350,7 @@ fn a_user_without_a_password_is_still_that_user() {
 fn names_are_looked_up() {
     let server = RedisServer::start();
     let cache = |host: &str| {
-        Redis::open(
+        redis::open(
             settings(Flavor::Core, Address::Tcp(host.into(), server.port())),
             Arc::new(NoRuntime),
             Arc::new(Silent),
@@ -367,10 +367,10 @@ fn values_of_every_size_come_back() {
     let cache = open(Flavor::Core, &server);
     for size in [0, 1, 100, 4000, 8191, 8192, 8193, 16_370, 16_384, 65_536, 1 << 20, 20 << 20] {
         let value: Vec<u8> = (0..size).map(|at: usize| at.to_le_bytes()[0] ^ at.to_le_bytes()[1]).collect();
-        cache.set(&key("big"), &value, Ttl::Forever, When::Always, BUDGET).unwrap();
-        assert!(cache.get(&key("big"), BUDGET).unwrap().unwrap() == value, "{size} bytes");
+        cache.set(&key("big"), (&value).into(), Ttl::Forever, When::Always, BUDGET).unwrap();
+        assert!(cache.get(&key("big"), BUDGET).unwrap().unwrap().bytes == value, "{size} bytes");
         let many = cache.get_many(&[key("big"), key("none"), key("big")], BUDGET).unwrap();
-        assert!(many[0].as_ref().unwrap() == &value && many[1].is_none() && many[2].as_ref().unwrap() == &value);
+        assert!(many[1].is_none() && [0, 2].iter().all(|&at| many[at].as_ref().unwrap().bytes == value));
     }
 }
 
@@ -380,7 +380,8 @@ fn clearing_a_prefix_leaves_the_rest() {
     let cache = open(Flavor::DjangoRedis, &server);
     let ours: Vec<_> = (0..2500).map(|number| key(&format!("a*[b]\\?:1:k{number}"))).collect();
     let others = ["aXb:1:k", "a*b:1:k", "a*[b]\\?:10:k", "b"].map(key);
-    let entries = ours.iter().chain(&others).map(|key| Entry { key: key.clone(), value: Bytes::from_static(b"1") });
+    let entries =
+        ours.iter().chain(&others).map(|key| Entry { key: key.clone(), value: Bytes::from_static(b"1").into() });
     cache.set_many(&entries.collect::<Vec<_>>(), Ttl::Forever, BUDGET).unwrap();
     cache.clear(Some(b"a*[b]\\?:1:"), BUDGET).unwrap();
     assert!(cache.get_many(&ours, BUDGET).unwrap().iter().all(Option::is_none));
@@ -408,25 +409,25 @@ fn what_the_server_refuses_is_said_and_the_connection_stays() {
         assert_eq!(cache.get(&key("list"), BUDGET).unwrap_err().kind(), Kind::Type);
         assert_eq!(cache.incr(&key("list"), 1, BUDGET).unwrap_err().kind(), Kind::Type);
 
-        cache.set(&key("k"), b"old", Ttl::Forever, When::Always, BUDGET).unwrap();
+        cache.set(&key("k"), b"old".into(), Ttl::Forever, When::Always, BUDGET).unwrap();
         let too_long = Ttl::Millis(i64::MAX - 1);
-        let refused = cache.set(&key("k"), b"new", too_long, When::Always, BUDGET).unwrap_err();
+        let refused = cache.set(&key("k"), b"new".into(), too_long, When::Always, BUDGET).unwrap_err();
         assert_eq!(refused.kind(), Kind::Invalid);
-        let entry = Entry { key: key("k"), value: Bytes::from_static(b"new") };
+        let entry = Entry { key: key("k"), value: Bytes::from_static(b"new").into() };
         assert_eq!(cache.set_many(&[entry], too_long, BUDGET).unwrap_err().kind(), Kind::Invalid);
         assert_eq!(cache.touch(&key("k"), too_long, BUDGET).unwrap_err().kind(), Kind::Invalid);
-        assert_eq!(cache.get(&key("k"), BUDGET).unwrap().unwrap(), "old");
+        assert_eq!(cache.get(&key("k"), BUDGET).unwrap().unwrap().bytes, "old");
 
         server.command(0, &[b"CONFIG", b"SET", b"maxmemory", b"1"]);
-        let full = cache.set(&key("k"), b"new", Ttl::Forever, When::Always, BUDGET).unwrap_err();
-        let entry = Entry { key: key("k"), value: Bytes::from_static(b"new") };
+        let full = cache.set(&key("k"), b"new".into(), Ttl::Forever, When::Always, BUDGET).unwrap_err();
+        let entry = Entry { key: key("k"), value: Bytes::from_static(b"new").into() };
         let full_many = cache.set_many(&[entry], Ttl::Forever, BUDGET).unwrap_err();
         server.command(0, &[b"CONFIG", b"SET", b"maxmemory", b"0"]);
         for error in [full, full_many] {
             assert!(error.kind() == Kind::Server && error.is_retriable(), "{error}");
             assert!(error.to_string().contains("OOM"), "{error}");
         }
-        assert_eq!(cache.get(&key("k"), BUDGET).unwrap().unwrap(), "old");
+        assert_eq!(cache.get(&key("k"), BUDGET).unwrap().unwrap().bytes, "old");
         let clients = String::from_utf8(server.command(0, &[b"CLIENT", b"LIST"])).unwrap();
         assert_eq!(clients.matches("id=").count(), 2, "one connection and this one: {clients}");
         drop(cache);
@@ -445,7 +446,7 @@ fn callers_share_connections_up_to_the_limit() {
     let before = connections_made(&server);
     let mut config = settings(Flavor::Core, tcp(&server));
     config.max_connections = 3;
-    let cache = Redis::open(config, Arc::new(Refusing), Arc::new(Silent));
+    let cache = redis::open(config, Arc::new(Refusing), Arc::new(Silent));
     std::thread::scope(|scope| {
         for thread in 0..16 {
             let cache = &cache;
@@ -453,8 +454,8 @@ fn callers_share_connections_up_to_the_limit() {
                 let mine = key(&format!("k{thread}"));
                 for round in 0..200 {
                     let value = format!("{thread}-{round}");
-                    cache.set(&mine, value.as_bytes(), Ttl::Forever, When::Always, BUDGET).unwrap();
-                    assert_eq!(cache.get(&mine, BUDGET).unwrap().unwrap(), value);
+                    cache.set(&mine, value.as_bytes().into(), Ttl::Forever, When::Always, BUDGET).unwrap();
+                    assert_eq!(cache.get(&mine, BUDGET).unwrap().unwrap().bytes, value);
                 }
             });
         }
@@ -466,8 +467,8 @@ fn callers_share_connections_up_to_the_limit() {
 #[test]
 fn counting_at_once_loses_nothing() {
     let server = RedisServer::start();
-    let cache = Redis::open(settings(Flavor::Core, tcp(&server)), Arc::new(Refusing), Arc::new(Silent));
-    cache.set(&key("n"), b"0", Ttl::Millis(100_000), When::Always, BUDGET).unwrap();
+    let cache = redis::open(settings(Flavor::Core, tcp(&server)), Arc::new(Refusing), Arc::new(Silent));
+    cache.set(&key("n"), b"0".into(), Ttl::Millis(100_000), When::Always, BUDGET).unwrap();
     std::thread::scope(|scope| {
         for _ in 0..8 {
             scope.spawn(|| {
@@ -477,7 +478,7 @@ fn counting_at_once_loses_nothing() {
             });
         }
     });
-    assert_eq!(cache.get(&key("n"), BUDGET).unwrap().unwrap(), "2000");
+    assert_eq!(cache.get(&key("n"), BUDGET).unwrap().unwrap().bytes, "2000");
     assert!(matches!(cache.ttl(&key("n"), BUDGET).unwrap(), Some(Ttl::Millis(_))), "the expiry stays");
 }
 
@@ -488,8 +489,8 @@ fn a_small_stack_is_enough() {
     std::thread::scope(|scope| {
         let work = || {
             let value = vec![1; 1 << 20];
-            cache.set(&key("k"), &value, Ttl::Forever, When::Always, BUDGET).unwrap();
-            assert_eq!(cache.get(&key("k"), BUDGET).unwrap().unwrap().len(), value.len());
+            cache.set(&key("k"), (&value).into(), Ttl::Forever, When::Always, BUDGET).unwrap();
+            assert_eq!(cache.get(&key("k"), BUDGET).unwrap().unwrap().bytes.len(), value.len());
             cache.clear(Some(b"k"), BUDGET).unwrap();
         };
         std::thread::Builder::new().stack_size(128 << 10).spawn_scoped(scope, work).unwrap();

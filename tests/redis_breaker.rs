@@ -13,7 +13,7 @@ use std::time::{Duration, Instant};
 
 use common::flight::{self, Face, NoRuntime, Runtime, ask, tcp};
 use common::redis::{RedisServer, free_port};
-use larder::backend::redis::Redis;
+use larder::backend::redis;
 use larder::backend::{Backend, Health, Request, When};
 use larder::config::{self, BreakerRule, Flavor};
 use larder::error::Kind;
@@ -41,12 +41,12 @@ fn config_for(port: u16) -> config::Redis {
     config
 }
 
-fn open(config: config::Redis) -> (Redis, Arc<Records>) {
+fn open(config: config::Redis) -> (Arc<dyn Backend>, Arc<Records>) {
     let records = Arc::new(Records::default());
-    (Redis::open(config, Arc::new(NoRuntime), records.clone()), records)
+    (redis::open(config, Arc::new(NoRuntime), records.clone()), records)
 }
 
-fn health(cache: &Redis) -> Health {
+fn health(cache: &Arc<dyn Backend>) -> Health {
     let [health] = <[Health; 1]>::try_from(cache.health()).unwrap();
     assert_eq!(&*health.server, "redis://test");
     health
@@ -56,7 +56,7 @@ fn key() -> MadeKey {
     MadeKey::as_is("k")
 }
 
-fn fail(cache: &Redis, times: usize) {
+fn fail(cache: &Arc<dyn Backend>, times: usize) {
     for _ in 0..times {
         let error = cache.get(&key(), LONG).unwrap_err();
         assert_eq!(error.kind(), Kind::Connection, "{error}");
@@ -70,7 +70,7 @@ fn a_server_that_is_away_is_left_alone_and_tried_again() {
     let (cache, records) = open(config_for(port));
     fail(&cache, 3);
     let begin = Instant::now();
-    let error = cache.set(&key(), b"v", Ttl::Forever, When::Always, LONG).unwrap_err();
+    let error = cache.set(&key(), b"v".into(), Ttl::Forever, When::Always, LONG).unwrap_err();
     let text = error.to_string();
     assert!(
         text.contains("the server failed again and again, and calls fail at once until it answers a try; "),
@@ -173,10 +173,10 @@ fn impatient_callers_do_not_close_it_to_others() {
 #[test]
 fn both_faces_have_one_breaker() {
     let mut config = config_for(free_port());
-    config.breaker = Some(BreakerRule { failures: 3, pause: Duration::from_secs(600) });
-    let cache = Redis::open(config, Runtime::start(), Arc::new(Records::default()));
+    config.breaker = Some(BreakerRule { failures: 3, pause: Duration::from_mins(10) });
+    let cache = redis::open(config, Runtime::start(), Arc::new(Records::default()));
     fail(&cache, 3);
-    let error = ask(&cache, Face::Asynchronous, &Request::Get(&key()), LONG).unwrap_err();
+    let error = ask(&*cache, Face::Asynchronous, &Request::Get(&key()), LONG).unwrap_err();
     assert_eq!(error.kind(), Kind::Connection);
     assert!(error.reason().contains("calls fail at once until it answers a try"), "{error}");
     assert_eq!(health(&cache).refused, 1);
@@ -187,7 +187,7 @@ fn a_probe_that_is_refused_here_makes_room_for_another() {
     let server = RedisServer::start();
     let mut config = config_for(server.port());
     config.breaker = Some(BreakerRule { failures: 3, pause: PAUSE });
-    let cache = Redis::open(config, Runtime::start(), Arc::new(Records::default()));
+    let cache = redis::open(config, Runtime::start(), Arc::new(Records::default()));
     server.pause(true);
     for _ in 0..3 {
         cache.get(&key(), Budget::new(Duration::from_millis(100))).unwrap_err();
@@ -196,8 +196,8 @@ fn a_probe_that_is_refused_here_makes_room_for_another() {
     server.pause(false);
     std::thread::sleep(PAUSE * 2);
     let (key, ttl) = (key(), Ttl::Millis(i64::MAX - 1));
-    let set = Request::Set { key: &key, value: b"1", ttl, when: When::Always };
-    let refused = ask(&cache, Face::Asynchronous, &set, Budget::new(Duration::MAX)).unwrap_err();
+    let set = Request::Set { key: &key, value: b"1".into(), ttl, when: When::Always };
+    let refused = ask(&*cache, Face::Asynchronous, &set, Budget::new(Duration::MAX)).unwrap_err();
     assert_eq!(refused.kind(), Kind::Invalid);
     cache.get(&key, LONG).unwrap();
     assert!(!health(&cache).breaker_open);

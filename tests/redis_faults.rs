@@ -13,7 +13,7 @@ use std::time::{Duration, Instant};
 
 use common::flight::{self, FACES, Face, Runtime, SLACK, ask, tcp};
 use common::redis::{RedisServer, free_port};
-use larder::backend::redis::Redis;
+use larder::backend::redis;
 use larder::backend::{Backend, Reply, Request, When, Written};
 use larder::config::{self, Flavor};
 use larder::error::{Error, Kind, Result};
@@ -37,7 +37,7 @@ fn key(text: &str) -> MadeKey {
 
 /// One cache and its runtime; calls go through either face.
 struct Client {
-    cache: Redis,
+    cache: Arc<dyn Backend>,
     face: Face,
     _runtime: Arc<Runtime>,
 }
@@ -45,13 +45,13 @@ struct Client {
 impl Client {
     fn new(config: config::Redis, face: Face) -> Self {
         let runtime = Runtime::start();
-        Self { cache: Redis::open(config, runtime.clone(), Arc::new(Silent)), face, _runtime: runtime }
+        Self { cache: redis::open(config, runtime.clone(), Arc::new(Silent)), face, _runtime: runtime }
     }
 
     /// Carries a request out, and fails the test if it does not end in time.
     fn call(&self, request: &Request<'_>, budget: Budget) -> Result<Reply> {
         let begin = Instant::now();
-        let answer = ask(&self.cache, self.face, request, budget);
+        let answer = ask(&*self.cache, self.face, request, budget);
         assert!(begin.elapsed() < budget.total() + SLACK, "{:?} took {:?}", self.face, begin.elapsed());
         answer
     }
@@ -61,7 +61,7 @@ impl Client {
     }
 
     fn set(&self, budget: Budget) -> Result<Reply> {
-        let request = Request::Set { key: &key("k"), value: b"v", ttl: Ttl::Forever, when: When::Always };
+        let request = Request::Set { key: &key("k"), value: b"v".into(), ttl: Ttl::Forever, when: When::Always };
         self.call(&request, budget)
     }
 }
@@ -120,7 +120,7 @@ fn behave(mut stream: TcpStream) {
 }
 
 fn is_ok(reply: &Reply) -> bool {
-    matches!(reply, Reply::Value(Some(value)) if value == "ok")
+    matches!(reply, Reply::Value(Some(value)) if value.bytes == "ok")
 }
 
 /// The first connection misbehaves as `fault` does, all others are healthy.
@@ -288,7 +288,7 @@ fn a_connection_that_died_while_it_rested_is_replaced() {
     assert!(matches!(client.get(LONG).unwrap(), Reply::Value(None)));
     drop(server);
     let _server = RedisServer::start_on(port, None);
-    assert_eq!(client.cache.set(&key("k"), b"v", Ttl::Forever, When::Missing, LONG).unwrap(), Written::Stored);
+    assert_eq!(client.cache.set(&key("k"), b"v".into(), Ttl::Forever, When::Missing, LONG).unwrap(), Written::Stored);
 }
 
 #[test]

@@ -12,7 +12,7 @@ use std::time::Duration;
 use common::flight::{LONG, Ledger, Runtime, config_for, said, tcp};
 use common::random::Random;
 use common::redis::RedisServer;
-use larder::backend::redis::Redis;
+use larder::backend::redis;
 use larder::backend::{Backend, Entry, Keys, Reply, Request, Spawner, When, perform};
 use larder::config::Flavor;
 use larder::error::Kind;
@@ -28,9 +28,9 @@ fn key(text: &str) -> MadeKey {
     MadeKey::as_is(text)
 }
 
-fn open(server: &RedisServer, runtime: &Arc<Runtime>) -> Arc<Redis> {
+fn open(server: &RedisServer, runtime: &Arc<Runtime>) -> Arc<dyn Backend> {
     let config = config_for(tcp(server.port()), Flavor::DjangoRedis);
-    Arc::new(Redis::open(config, runtime.clone(), Arc::new(Silent)))
+    redis::open(config, runtime.clone(), Arc::new(Silent))
 }
 
 /// One step of the mix.
@@ -79,7 +79,7 @@ impl Step {
     fn request(&self) -> Option<Request<'_>> {
         Some(match self {
             Self::Get(key) => Request::Get(key),
-            Self::Set(key, value, when) => Request::Set { key, value, ttl: LIFE, when: *when },
+            Self::Set(key, value, when) => Request::Set { key, value: value.into(), ttl: LIFE, when: *when },
             Self::Touch(key) => Request::Touch(key, LIFE),
             Self::Delete(key) => Request::Delete(key),
             Self::Has(key) => Request::Has(key),
@@ -93,10 +93,10 @@ impl Step {
     }
 }
 
-fn append(cache: &Redis, key: &MadeKey, byte: u8) -> larder::error::Result<Reply> {
-    let mut value = cache.get(key, LONG)?.unwrap_or_default().to_vec();
+fn append(cache: &Arc<dyn Backend>, key: &MadeKey, byte: u8) -> larder::error::Result<Reply> {
+    let mut value = cache.get(key, LONG)?.unwrap_or_default().bytes.to_vec();
     value.push(byte);
-    cache.set(key, &value, LIFE, When::Always, LONG).map(Reply::Written)
+    cache.set(key, (&value).into(), LIFE, When::Always, LONG).map(Reply::Written)
 }
 
 /// Long values by their length and their ends.
@@ -153,7 +153,7 @@ fn a_mix_answers_as_if_one_came_after_the_other() {
 }
 
 /// Begins a job that holds these keys until it is let go.
-fn hold(cache: &Redis, keys: Keys<'_>) -> mpsc::Sender<()> {
+fn hold(cache: &Arc<dyn Backend>, keys: Keys<'_>) -> mpsc::Sender<()> {
     let (let_go, wait) = mpsc::channel::<()>();
     let (starts, started) = mpsc::channel();
     cache.start_job(
@@ -162,10 +162,10 @@ fn hold(cache: &Redis, keys: Keys<'_>) -> mpsc::Sender<()> {
         Box::new(move |may| {
             may.unwrap();
             starts.send(()).unwrap();
-            let _ = wait.recv_timeout(Duration::from_secs(60));
+            let _ = wait.recv_timeout(Duration::from_mins(1));
         }),
     );
-    started.recv_timeout(Duration::from_secs(60)).expect("the job did not begin");
+    started.recv_timeout(Duration::from_mins(1)).expect("the job did not begin");
     let_go
 }
 
@@ -176,7 +176,7 @@ fn what_waits_for_a_job_keeps_its_deadline() {
     let let_go = hold(&cache, Keys::These(&[key("k")]));
     let (late, free, patient) = (Ledger::new(2), Ledger::new(1), Ledger::new(1));
     let soon = Budget::new(Duration::from_millis(100));
-    let set = Request::Set { key: &key("k"), value: b"never", ttl: LIFE, when: When::Always };
+    let set = Request::Set { key: &key("k"), value: b"never".into(), ttl: LIFE, when: When::Always };
     cache.start(set, soon, late.ticket(0));
     let ticket = late.ticket(1);
     cache.start_job(Keys::All, soon, Box::new(move |may| ticket.answer(may.map(|()| Reply::Done))));
@@ -211,7 +211,7 @@ impl Spawner for Busy {
 fn a_job_that_waits_for_a_thread_keeps_its_deadline_too() {
     let (server, runtime) = (RedisServer::start(), Runtime::start());
     let busy = Arc::new(Busy(runtime.clone(), Mutex::default()));
-    let cache = Redis::open(config_for(tcp(server.port()), Flavor::DjangoRedis), busy.clone(), Arc::new(Silent));
+    let cache = redis::open(config_for(tcp(server.port()), Flavor::DjangoRedis), busy.clone(), Arc::new(Silent));
     let ledger = Ledger::new(2);
     let ticket = ledger.ticket(0);
     let job = Box::new(move |may: larder::error::Result<()>| ticket.answer(may.map(|()| Reply::Done)));
@@ -267,7 +267,7 @@ fn what_waits_is_bounded_and_loses_nothing() {
     let large = vec![0; 10 << 20];
     let heavy = Ledger::new(10);
     for number in 0..10 {
-        let set = Request::Set { key: &key("large"), value: &large, ttl: LIFE, when: When::Always };
+        let set = Request::Set { key: &key("large"), value: (&large).into(), ttl: LIFE, when: When::Always };
         cache.start(set, LONG, heavy.ticket(number));
     }
     let_go.send(()).unwrap();
@@ -299,7 +299,7 @@ fn shutdown_answers_jobs_and_what_waits_for_them() {
                 0 => cache.start(Request::Get(&name), LONG, ticket),
                 1 => {
                     cache.start(
-                        Request::Set { key: &name, value: &large, ttl: LIFE, when: When::Always },
+                        Request::Set { key: &name, value: (&large).into(), ttl: LIFE, when: When::Always },
                         LONG,
                         ticket,
                     );
@@ -319,7 +319,7 @@ fn shutdown_answers_jobs_and_what_waits_for_them() {
         } else {
             runtime.end();
             let (ticket, name) = (after.ticket(1), key("a"));
-            let set = Request::Set { key: &name, value: &large, ttl: LIFE, when: When::Always };
+            let set = Request::Set { key: &name, value: (&large).into(), ttl: LIFE, when: When::Always };
             cache.start(set, LONG, after.ticket(0));
             cache.start_job(Keys::All, LONG, Box::new(move |may| ticket.answer(may.map(|()| Reply::Done))));
             cache.start(Request::Get(&name), LONG, after.ticket(2));

@@ -11,7 +11,7 @@ use std::time::Duration;
 
 use common::flight::{LONG, Ledger, Runtime, config_for, said, tcp};
 use common::redis::{RedisClient, RedisServer, free_port};
-use larder::backend::redis::Redis;
+use larder::backend::redis;
 use larder::backend::{Backend, Entry, Reply, Request, Ticket, Touched, When, Written, perform};
 use larder::config::{Address, Flavor};
 use larder::error::Kind;
@@ -24,8 +24,8 @@ fn key(number: usize) -> MadeKey {
     MadeKey::as_is(&format!(":1:k{number}"))
 }
 
-fn set(key: &MadeKey, value: &[u8], ttl: Ttl, when: When, cache: &Redis, ticket: Ticket) {
-    cache.start(Request::Set { key, value, ttl, when }, LONG, ticket);
+fn set(key: &MadeKey, value: &[u8], ttl: Ttl, when: When, cache: &Arc<dyn Backend>, ticket: Ticket) {
+    cache.start(Request::Set { key, value: value.into(), ttl, when }, LONG, ticket);
 }
 
 #[test]
@@ -37,7 +37,7 @@ fn thousands_in_flight_get_their_own_answers() {
         [tcp(server.port()), Address::Unix(server.socket_path()), Address::Tcp("localhost".into(), server.port())]
     {
         let runtime = Runtime::start();
-        let cache = Redis::open(config_for(address, Flavor::DjangoRedis), runtime.clone(), Arc::new(Silent));
+        let cache = redis::open(config_for(address, Flavor::DjangoRedis), runtime.clone(), Arc::new(Silent));
         let writes = Ledger::new(1000);
         for number in 0..1000 {
             // Some are longer than what is read at once.
@@ -65,7 +65,7 @@ fn thousands_in_flight_get_their_own_answers() {
                 assert_eq!(value, None);
             } else {
                 let times = if number % 100 == 0 { 20_000 } else { 1 };
-                assert!(value.unwrap() == format!("{number}").repeat(times), "the value of another key");
+                assert!(value.unwrap().bytes == format!("{number}").repeat(times), "the value of another key");
             }
         }
         runtime.end();
@@ -77,7 +77,7 @@ fn thousands_in_flight_get_their_own_answers() {
 fn operations_on_one_key_keep_their_order() {
     let server = RedisServer::start();
     let runtime = Runtime::start();
-    let cache = Redis::open(config_for(tcp(server.port()), Flavor::Core), runtime.clone(), Arc::new(Silent));
+    let cache = redis::open(config_for(tcp(server.port()), Flavor::Core), runtime.clone(), Arc::new(Silent));
     let ledger = Ledger::new(2000);
     for number in 0..1000 {
         set(&key(0), number.to_string().as_bytes(), Ttl::Forever, When::Always, &cache, ledger.ticket(number * 2));
@@ -86,7 +86,7 @@ fn operations_on_one_key_keep_their_order() {
     for (tag, answer) in ledger.settle() {
         if tag % 2 == 1 {
             let Reply::Value(Some(value)) = answer.unwrap() else { panic!("no value") };
-            assert_eq!(value, (tag / 2).to_string());
+            assert_eq!(value.bytes, (tag / 2).to_string());
         }
     }
 }
@@ -97,17 +97,21 @@ fn sets_and_touches_answer_as_the_synchronous_ones_do() {
     for flavor in [Flavor::Core, Flavor::DjangoRedis] {
         server.command(0, &[b"FLUSHALL"]);
         let runtime = Runtime::start();
-        let cache = Redis::open(config_for(tcp(server.port()), flavor), runtime.clone(), Arc::new(Silent));
+        let cache = redis::open(config_for(tcp(server.port()), flavor), runtime.clone(), Arc::new(Silent));
         let one = |request: Request<'_>| {
             let ledger = Ledger::new(1);
             cache.start(request, LONG, ledger.ticket(0));
             ledger.settle().remove(0).1
         };
-        let write =
-            |name: usize, ttl: Ttl, when: When| match one(Request::Set { key: &key(name), value: b"v", ttl, when }) {
-                Ok(Reply::Written(written)) => written,
-                other => panic!("{other:?}"),
-            };
+        let write = |name: usize, ttl: Ttl, when: When| match one(Request::Set {
+            key: &key(name),
+            value: b"v".into(),
+            ttl,
+            when,
+        }) {
+            Ok(Reply::Written(written)) => written,
+            other => panic!("{other:?}"),
+        };
         let touch = |name: usize, ttl: Ttl| match one(Request::Touch(&key(name), ttl)) {
             Ok(Reply::Touched(touched)) => touched,
             other => panic!("{other:?}"),
@@ -136,7 +140,7 @@ fn a_server_that_is_killed_leaves_nobody_waiting() {
     let port = free_port();
     let server = Mutex::new(Some(RedisServer::start_on(port, None)));
     let runtime = Runtime::start();
-    let cache = Redis::open(config_for(tcp(port), Flavor::DjangoRedis), runtime.clone(), Arc::new(Silent));
+    let cache = redis::open(config_for(tcp(port), Flavor::DjangoRedis), runtime.clone(), Arc::new(Silent));
     let ledger = Ledger::new(COUNT);
     let done = AtomicBool::new(false);
     std::thread::scope(|scope| {
@@ -178,7 +182,7 @@ fn a_server_that_is_killed_leaves_nobody_waiting() {
 fn memory_does_not_grow_without_a_bound() {
     let server = RedisServer::start();
     let runtime = Runtime::start();
-    let cache = Redis::open(config_for(tcp(server.port()), Flavor::DjangoRedis), runtime.clone(), Arc::new(Silent));
+    let cache = redis::open(config_for(tcp(server.port()), Flavor::DjangoRedis), runtime.clone(), Arc::new(Silent));
     let first = Ledger::new(1);
     cache.start(Request::Get(&key(0)), LONG, first.ticket(0));
     first.settle();
@@ -205,7 +209,7 @@ fn memory_does_not_grow_without_a_bound() {
 fn the_end_of_the_runtime_or_the_store_answers_too() {
     let server = RedisServer::start();
     let runtime = Runtime::start();
-    let cache = Redis::open(config_for(tcp(server.port()), Flavor::DjangoRedis), runtime.clone(), Arc::new(Silent));
+    let cache = redis::open(config_for(tcp(server.port()), Flavor::DjangoRedis), runtime.clone(), Arc::new(Silent));
     let first = Ledger::new(1);
     cache.start(Request::Get(&key(0)), LONG, first.ticket(0));
     first.settle();
@@ -223,7 +227,7 @@ fn the_end_of_the_runtime_or_the_store_answers_too() {
 
     // Closing a store lets what is under way end.
     let runtime = Runtime::start();
-    let cache = Redis::open(config_for(tcp(server.port()), Flavor::DjangoRedis), runtime.clone(), Arc::new(Silent));
+    let cache = redis::open(config_for(tcp(server.port()), Flavor::DjangoRedis), runtime.clone(), Arc::new(Silent));
     let ledger = Ledger::new(1000);
     (0..1000).for_each(|number| cache.start(Request::Get(&key(number)), LONG, ledger.ticket(number)));
     drop(cache);
@@ -255,10 +259,10 @@ fn every_request_answers_as_the_synchronous_operation_does() {
         Request::Incr(&keys[1], 40),
         Request::Incr(&keys[2], 1),
         Request::Get(&keys[1]),
-        Request::Set { key: &keys[2], value: b"x", ttl: Ttl::Millis(0), when: When::Missing },
-        Request::Set { key: &keys[2], value: b"x", ttl: life, when: When::Missing },
-        Request::Set { key: &keys[2], value: b"x", ttl: Ttl::Millis(0), when: When::Missing },
-        Request::Set { key: &keys[2], value: b"x", ttl: Ttl::Millis(0), when: When::Always },
+        Request::Set { key: &keys[2], value: b"x".into(), ttl: Ttl::Millis(0), when: When::Missing },
+        Request::Set { key: &keys[2], value: b"x".into(), ttl: life, when: When::Missing },
+        Request::Set { key: &keys[2], value: b"x".into(), ttl: Ttl::Millis(0), when: When::Missing },
+        Request::Set { key: &keys[2], value: b"x".into(), ttl: Ttl::Millis(0), when: When::Always },
         Request::Touch(&keys[1], life),
         Request::Scan(b":1:k*", 0),
         Request::GetMany(&many),
@@ -276,9 +280,9 @@ fn every_request_answers_as_the_synchronous_operation_does() {
     for flavor in [Flavor::Core, Flavor::DjangoRedis] {
         let runtime = Runtime::start();
         let config = config_for(tcp(server.port()), flavor);
-        let cache = Redis::open(config.clone(), runtime.clone(), Arc::new(Silent));
+        let cache = redis::open(config.clone(), runtime.clone(), Arc::new(Silent));
         server.command(0, &[b"FLUSHALL"]);
-        let wanted: Vec<String> = requests.iter().map(|one| said(&perform(&cache, one, LONG))).collect();
+        let wanted: Vec<String> = requests.iter().map(|one| said(&perform(&*cache, one, LONG))).collect();
         server.command(0, &[b"FLUSHALL"]);
         for (request, wanted) in requests.iter().zip(&wanted) {
             let ledger = Ledger::new(1);
@@ -296,10 +300,10 @@ fn many_callers_share_a_connection_and_read_through_its_loss() {
     const THREADS: usize = 16;
     let server = RedisServer::start();
     let runtime = Runtime::start();
-    let cache = Redis::open(config_for(tcp(server.port()), Flavor::DjangoRedis), runtime.clone(), Arc::new(Silent));
+    let cache = redis::open(config_for(tcp(server.port()), Flavor::DjangoRedis), runtime.clone(), Arc::new(Silent));
     for number in 0..100 {
         let value = format!("{number} ").repeat(number * 10 + 1);
-        cache.set(&key(number), value.as_bytes(), Ttl::Forever, When::Always, LONG).unwrap();
+        cache.set(&key(number), value.as_bytes().into(), Ttl::Forever, When::Always, LONG).unwrap();
     }
     let done = AtomicBool::new(false);
     std::thread::scope(|scope| {
@@ -315,7 +319,7 @@ fn many_callers_share_a_connection_and_read_through_its_loss() {
                 scope.spawn(move || {
                     for round in 0..1000 {
                         let number = (thread * 31 + round) % 101;
-                        let value = cache.get(&key(number), LONG).unwrap();
+                        let value = cache.get(&key(number), LONG).unwrap().map(|value| value.bytes);
                         let wanted = (number < 100).then(|| format!("{number} ").repeat(number * 10 + 1));
                         assert!(value.as_deref() == wanted.as_deref().map(str::as_bytes), "another key's value");
                     }
@@ -367,7 +371,7 @@ fn callers_that_all_wait_need_few_connections() {
     let runtime = Runtime::start();
     let mut config = config_for(tcp(port), Flavor::DjangoRedis);
     (config.server.database, config.max_connections) = (0, THREADS);
-    let cache = Redis::open(config, runtime.clone(), Arc::new(Silent));
+    let cache = redis::open(config, runtime.clone(), Arc::new(Silent));
     std::thread::scope(|scope| {
         for _ in 0..THREADS {
             scope.spawn(|| cache.ping(LONG));
@@ -382,7 +386,7 @@ fn callers_that_all_wait_need_few_connections() {
 #[test]
 fn what_was_late_before_it_was_sent_is_never_sent() {
     let (server, runtime) = (RedisServer::start(), Runtime::start());
-    let cache = Redis::open(config_for(tcp(server.port()), Flavor::DjangoRedis), runtime.clone(), Arc::new(Silent));
+    let cache = redis::open(config_for(tcp(server.port()), Flavor::DjangoRedis), runtime.clone(), Arc::new(Silent));
     let warm = Ledger::new(1);
     set(&key(0), b"first", Ttl::Forever, When::Always, &cache, warm.ticket(0));
     warm.settle();
@@ -394,7 +398,7 @@ fn what_was_late_before_it_was_sent_is_never_sent() {
     }
     std::thread::sleep(Duration::from_millis(100)); // the socket is full, and the task takes nothing more
     let short = Budget::new(Duration::from_millis(200));
-    let stale = Request::Set { key: &key(0), value: b"stale", ttl: Ttl::Forever, when: When::Always };
+    let stale = Request::Set { key: &key(0), value: b"stale".into(), ttl: Ttl::Forever, when: When::Always };
     cache.start(stale, short, ledger.ticket(count));
     std::thread::sleep(Duration::from_millis(500));
     cache.start(Request::Get(&key(0)), LONG, ledger.ticket(count + 1));
@@ -405,7 +409,7 @@ fn what_was_late_before_it_was_sent_is_never_sent() {
             Err(error) if number == count => {
                 assert_eq!((error.kind(), error.may_have_happened()), (Kind::Timeout, false), "{error}");
             }
-            Ok(Reply::Value(Some(value))) if number == count + 1 => assert_eq!(value, "first"),
+            Ok(Reply::Value(Some(value))) if number == count + 1 => assert_eq!(value.bytes, "first"),
             Ok(Reply::Written(Written::Stored)) if number < count => {}
             other => panic!("{number}: {other:?}"),
         }

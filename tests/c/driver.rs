@@ -26,7 +26,7 @@ pub enum Under {
 pub const VALGRIND_FOUND: i32 = 99;
 
 /// The longest that one program may run.
-const LIMIT: Duration = Duration::from_secs(300);
+const LIMIT: Duration = Duration::from_mins(5);
 
 /// `LARDER_C_UNDER`: plain, valgrind or asan.
 pub fn under() -> Under {
@@ -141,8 +141,24 @@ pub fn run<A: AsRef<OsStr>>(program: &Path, folder: &Path, arguments: &[A]) -> O
     run_with_leaks(false, program, folder, arguments)
 }
 
-/// The same; a program that leaves in the middle of its work leaves memory behind, which is not to be told then.
+/// The same with variables in its environment.
+pub fn run_with_variables<A: AsRef<OsStr>>(
+    variables: &[(&str, String)],
+    program: &Path,
+    folder: &Path,
+    arguments: &[A],
+) -> Outcome {
+    let mut command = command_for(false, program, folder, arguments);
+    command.envs(variables.iter().map(|(name, value)| (name, value)));
+    finish(command)
+}
+
+/// The same as [`run`]; a program that leaves in the middle of its work leaves memory behind, which is not to be told then.
 pub fn run_with_leaks<A: AsRef<OsStr>>(leaks: bool, program: &Path, folder: &Path, arguments: &[A]) -> Outcome {
+    finish(command_for(leaks, program, folder, arguments))
+}
+
+fn command_for<A: AsRef<OsStr>>(leaks: bool, program: &Path, folder: &Path, arguments: &[A]) -> Command {
     let mut command = if under() == Under::Valgrind {
         let mut valgrind = Command::new("valgrind");
         valgrind.arg(if leaks { "--leak-check=no" } else { "--leak-check=full" });
@@ -159,7 +175,7 @@ pub fn run_with_leaks<A: AsRef<OsStr>>(leaks: bool, program: &Path, folder: &Pat
         .args(arguments)
         .current_dir(folder)
         .env("ASAN_OPTIONS", format!("detect_leaks={}:abort_on_error=0", i32::from(!leaks)));
-    finish(command)
+    command
 }
 
 /// Runs a command to its end, with a limit of time; both outputs go to a file, so that no pipe can fill up.

@@ -48,6 +48,11 @@ static void every_operation_answers(larder_status wanted, const larder_store *st
     EXPECT(wanted, larder_clear(store, LARDER_CLEAR_EVERYTHING, NULL, ERR));
     EXPECT(wanted, larder_purge_expired(store, NULL, &count, ERR));
     EXPECT(wanted, larder_store_ping(store, NULL, ERR));
+    EXPECT(wanted, larder_create_table(store, NULL, ERR));
+    EXPECT(wanted, larder_table_sql(store, buffer, sizeof buffer, &needed, ERR));
+    CHECK(strcmp(buffer, "untouched") == 0 && needed == 0);
+    EXPECT(wanted, larder_session(store, LARDER_LIT("0123456789abcdef"), NULL, &value, ERR));
+    CHECK(value == NULL);
     EXPECT(wanted, larder_get_many(store, keys, lens, 2, NULL, several, &found, ERR));
     CHECK(several[0] == NULL && several[1] == NULL && found == 0);
     EXPECT(wanted, larder_set_many(store, keys, lens, values, lens, 2, LARDER_BYTES, 1000, NULL, failed, ERR));
@@ -145,6 +150,8 @@ static void wrong_calls(const larder_store *store)
         EXPECT(LARDER_EINVAL, larder_clear(store, LARDER_CLEAR_PREFIX, call, ERR));
         EXPECT(LARDER_EINVAL, larder_purge_expired(store, call, NULL, ERR));
         EXPECT(LARDER_EINVAL, larder_store_ping(store, call, ERR));
+        EXPECT(LARDER_EINVAL, larder_create_table(store, call, ERR));
+        EXPECT(LARDER_EINVAL, larder_session(store, LARDER_LIT("0123456789abcdef"), call, &value, ERR));
         EXPECT(LARDER_EINVAL, larder_get_many(store, NULL, NULL, 0, call, NULL, NULL, ERR));
         EXPECT(LARDER_EINVAL, larder_delete_many(store, NULL, NULL, 0, call, NULL, ERR));
         EXPECT(LARDER_EINVAL, larder_keys(store, LARDER_LIT("*"), call, &cursor, ERR));
@@ -191,6 +198,15 @@ static void wrong_arguments(const larder_store *store)
     EXPECT(LARDER_EINVAL, larder_get_cb(store, KEY, NULL, NULL, NULL, NULL, ERR));
     EXPECT(LARDER_EINVAL, larder_set_cb(store, KEY, VALUE, NULL, NULL, NULL, NULL, ERR));
     EXPECT(LARDER_EINVAL, larder_expire_cb(store, KEY, 1, NULL, NULL, NULL, NULL, ERR));
+
+    EXPECT(LARDER_EINVAL, larder_session(store, NULL, 8, NULL, &value, ERR));
+    EXPECT(LARDER_EINVAL, larder_session(store, "0123456789abcdef", SIZE_MAX, NULL, &value, ERR));
+    EXPECT(LARDER_EINVAL, larder_session(store, LARDER_LIT("0123456789abcdef"), NULL, NULL, ERR));
+    EXPECT(LARDER_EUNSUPPORTED, larder_create_table(store, NULL, ERR));
+    EXPECT(LARDER_EUNSUPPORTED, larder_table_sql(store, buffer, sizeof buffer, NULL, ERR));
+    EXPECT(LARDER_EUNSUPPORTED, larder_store_supports(store, LARDER_OP_CREATE_TABLE));
+    EXPECT(LARDER_OK, larder_store_supports(store, LARDER_OP_SESSION));
+    EXPECT(LARDER_EINVAL, larder_store_supports(store, LARDER_OP_CREATE_TABLE + 1));
 
     EXPECT(LARDER_EINVAL, larder_get(store, BAD_KEY, NULL, &value, ERR));
     EXPECT(LARDER_EINVAL, larder_get_into(store, BAD_KEY, NULL, buffer, sizeof buffer, NULL, ERR));
@@ -297,6 +313,7 @@ static void wrong_values(const larder_store *store)
     size_t len = 0;
     int64_t number = 0;
     double real = 0;
+    uint32_t flags = 77;
     CHECK_NUMBER(LARDER_EHANDLE, larder_value_kind(NULL));
     EXPECT(LARDER_EHANDLE, larder_value_bytes(NULL, &bytes, &len, ERR));
     EXPECT(LARDER_EHANDLE, larder_value_text(NULL, &text, &len, ERR));
@@ -304,6 +321,8 @@ static void wrong_values(const larder_store *store)
     EXPECT(LARDER_EHANDLE, larder_value_double(NULL, &real, ERR));
     EXPECT(LARDER_EHANDLE, larder_value_json(NULL, &text, &len, ERR));
     EXPECT(LARDER_EHANDLE, larder_value_stored(NULL, &bytes, &len, ERR));
+    EXPECT(LARDER_EHANDLE, larder_value_flags(NULL, &flags, ERR));
+    EXPECT(LARDER_EHANDLE, larder_value_item_text(NULL, LARDER_LIT("a"), &text, &len, ERR));
     CHECK(larder_value_retain(NULL) == NULL);
     larder_value_release(NULL);
 
@@ -315,6 +334,12 @@ static void wrong_values(const larder_store *store)
     EXPECT(LARDER_EINVAL, larder_value_json(value, NULL, &len, ERR));
     EXPECT(LARDER_EINVAL, larder_value_json(value, &text, NULL, ERR));
     EXPECT(LARDER_EINVAL, larder_value_stored(value, NULL, NULL, ERR));
+    EXPECT(LARDER_EINVAL, larder_value_flags(value, NULL, ERR));
+    EXPECT(LARDER_EINVAL, larder_value_item_text(value, LARDER_LIT("a"), NULL, &len, ERR));
+    EXPECT(LARDER_EINVAL, larder_value_item_text(value, LARDER_LIT("a"), &text, NULL, ERR));
+    EXPECT(LARDER_EINVAL, larder_value_item_text(value, NULL, 1, &text, &len, ERR));
+    EXPECT(LARDER_EINVAL, larder_value_item_text(value, BAD_KEY, &text, &len, ERR));
+    EXPECT(LARDER_ETYPE, larder_value_item_text(value, LARDER_LIT("a"), &text, &len, ERR));
     EXPECT(LARDER_ETYPE, larder_value_bytes(value, &bytes, &len, ERR));
     EXPECT(LARDER_ETYPE, larder_value_text(value, &text, &len, ERR));
     larder_value_release(value);

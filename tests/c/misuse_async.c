@@ -58,6 +58,8 @@ static void refused_without_key(larder_status wanted, const larder_store *store,
     REFUSED(larder_clear_cb(store, LARDER_CLEAR_PREFIX, call, fn, NULL, &op, ERR));
     REFUSED(larder_purge_expired_cb(store, call, fn, NULL, &op, ERR));
     REFUSED(larder_store_ping_cb(store, call, fn, NULL, &op, ERR));
+    REFUSED(larder_create_table_cb(store, call, fn, NULL, &op, ERR));
+    REFUSED(larder_session_cb(store, LARDER_LIT("0123456789abcdef"), call, fn, NULL, &op, ERR));
     CHECK_NUMBER(wanted, larder_store_ping_cb(store, call, fn, NULL, NULL, NULL)); /* nobody has to ask for anything */
 }
 
@@ -130,6 +132,9 @@ int main(int argc, char **argv)
     call.flags = LARDER_CALL_NX;
     EXPECT(LARDER_EINVAL, larder_get_cb(store, KEY, &call, nobody, NULL, NULL, ERR));
     EXPECT(LARDER_EINVAL, larder_store_ping_cb(store, &call, nobody, NULL, NULL, ERR));
+    EXPECT(LARDER_EINVAL, larder_create_table_cb(store, &call, nobody, NULL, NULL, ERR));
+    EXPECT(LARDER_EINVAL, larder_session_cb(store, LARDER_LIT("0123456789abcdef"), &call, nobody, NULL, NULL, ERR));
+    EXPECT(LARDER_EINVAL, larder_session_cb(store, NULL, 3, NULL, nobody, NULL, NULL, ERR));
     call.flags = LARDER_CALL_XX;
     EXPECT(LARDER_EINVAL, larder_add_cb(store, KEY, VALUE, &call, nobody, NULL, NULL, ERR));
     call.flags = LARDER_CALL_FINAL_KEY;

@@ -95,6 +95,25 @@ static void expect_text(const char *text, larder_event event)
     expect_status(LARDER_OK, event);
 }
 
+/* What a browser sends is no error, and does not end the requests beside it. */
+static void sessions(larder_store *store, larder_queue *queue)
+{
+    static const char *const hostile[] = {"", "1234567", "0123456789abcdef\r\n", "\xff\xff\xff\xff\xff\xff\xff\xff"};
+    const char *text = NULL;
+    size_t len = 0;
+    EXPECT(LARDER_OK, larder_set(store, LARDER_LIT("django.contrib.sessions.cache0123456789abcdef"),
+                                 LARDER_LIT("{\"_auth_user_id\": \"7\"}"), LARDER_JSON, 60000, NULL, ERR));
+    larder_event event = ask(queue, request(LARDER_OP_SESSION, store, 3, "0123456789abcdef"));
+    CHECK_NUMBER(LARDER_OP_SESSION, event.operation);
+    EXPECT(LARDER_OK, larder_value_item_text(event.value, LARDER_LIT("_auth_user_id"), &text, &len, ERR));
+    CHECK(len == 1 && text[0] == '7');
+    expect_status(LARDER_OK, event);
+    expect_status(LARDER_MISS, ask(queue, request(LARDER_OP_SESSION, store, 3, "0123456789abcdeg")));
+    for (size_t i = 0; i < sizeof hostile / sizeof *hostile; i++)
+        expect_status(LARDER_MISS, ask(queue, request(LARDER_OP_SESSION, store, 3, hostile[i])));
+    EXPECT(LARDER_OK, larder_clear(store, LARDER_CLEAR_EVERYTHING, NULL, ERR));
+}
+
 /* Every operation, answered as its synchronous twin answers. */
 static void all_operations(const larder_context *context, const char *alias)
 {
@@ -106,6 +125,8 @@ static void all_operations(const larder_context *context, const char *alias)
     EXPECT(LARDER_OK, larder_clear(store, LARDER_CLEAR_EVERYTHING, NULL, ERR));
     expect_status(LARDER_OK, ask(queue, request(LARDER_OP_PING, store, 1, "")));
     expect_status(LARDER_MISS, ask(queue, request(LARDER_OP_GET, store, 2, "a")));
+    expect_status(LARDER_EUNSUPPORTED, ask(queue, request(LARDER_OP_CREATE_TABLE, store, 2, "")));
+    sessions(store, queue);
     expect_status(LARDER_OK, ask(queue, set_text(store, 3, "a", "x")));
     expect_text("x", ask(queue, request(LARDER_OP_GET, store, 4, "a")));
     asked = set_text(store, 5, "a", "y");

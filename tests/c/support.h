@@ -180,6 +180,44 @@ static inline larder_store *open_store(const larder_context *context, const char
     return store;
 }
 
+/*
+ * Aliases that the test around the program gives it instead of its own: a configuration in LARDER_TEST_CONFIG, and the
+ * names in LARDER_TEST_ALIASES with blanks between them.
+ */
+enum { GIVEN_MOST = 8 };
+
+typedef struct {
+    int n; /* 0: none are given */
+    char names[GIVEN_MOST][32];
+} given_aliases;
+
+static inline given_aliases find_given(void)
+{
+    given_aliases given = {0};
+    const char *names = getenv("LARDER_TEST_ALIASES");
+    for (int used = 0; names != NULL && sscanf(names, "%31s%n", given.names[given.n], &used) == 1; names += used) {
+        given.n++;
+        CHECK(given.n < GIVEN_MOST);
+    }
+    return given;
+}
+
+static inline larder_context *open_given(void)
+{
+    const char *text = getenv("LARDER_TEST_CONFIG");
+    larder_context *context = NULL;
+    CHECK(text != NULL);
+    EXPECT(LARDER_OK, larder_open(text, strlen(text), NULL, &context, ERR));
+    return context;
+}
+
+/* Makes the table of an alias that has one. */
+static inline void make_table(const larder_store *store)
+{
+    larder_status status = larder_create_table(store, NULL, NULL);
+    CHECK(status == LARDER_OK || status == LARDER_EUNSUPPORTED);
+}
+
 /* Nothing is open any more: leak checkers cannot see handles. */
 static inline void check_nothing_is_open(void)
 {

@@ -1,6 +1,7 @@
 /*
  * Every callback function and its synchronous twin: the same scenario with the one and with the other, on every
  * backend, on a server that is down, and on one whose failures are hidden; both have to say the same, word for word.
+ * Where the test around it gives aliases, on those instead.
  * Callbacks come once each, on one thread, and never inside the call that began them.
  */
 #include "support.h"
@@ -334,6 +335,28 @@ static void ping(void)
          larder_store_ping_cb(run.store, NULL, on_answer, &a, &op, &error));
 }
 
+static larder_status session_now(const char *key, char *line, larder_error **error)
+{
+    larder_value *value = NULL;
+    larder_status status = larder_session(run.store, KEY, NULL, &value, error);
+    if (value != NULL)
+        say_value(line, value);
+    larder_value_release(value);
+    return status;
+}
+
+static void session(const char *key)
+{
+    STEP("session", session_now(key, line, &error),
+         larder_session_cb(run.store, KEY, NULL, on_answer, &a, &op, &error));
+}
+
+static void create_table(void)
+{
+    STEP("create_table", larder_create_table(run.store, NULL, &error),
+         larder_create_table_cb(run.store, NULL, on_answer, &a, &op, &error));
+}
+
 /* How many keys a listing tells; their order is nobody's promise. */
 static larder_status keys_now(int *count, larder_error **error)
 {
@@ -430,6 +453,11 @@ static void scenario(void)
         sleep_ms(20);
     }
     purge_expired(), purge_expired();
+    create_table();
+    set("django.contrib.sessions.cache0123456789abcdef", "{\"_auth_user_id\": \"7\"}", LARDER_JSON, 600000, 0);
+    set("django.contrib.sessions.cachenonenone", "null", LARDER_JSON, 600000, 0);
+    session("0123456789abcdef"), session("0123456789abcdeg"), session("nonenone");
+    session(""), session("1234567"), session("0123456789abcdef\r\n"), session("\xff\xff\xff\xff\xff\xff\xff\xff\xff");
     clear(LARDER_CLEAR_EVERYTHING), get("text");
 }
 
@@ -437,6 +465,7 @@ static void scenario(void)
 static void both(const larder_context *context, const char *alias, int statuses_only)
 {
     larder_store *store = open_store(context, alias);
+    make_table(store);
     run.store = store, run.statuses_only = statuses_only;
     for (int way = 0; way < 2; way++) {
         run.by_callback = way, run.protocol = &protocols[way];
@@ -470,15 +499,33 @@ static void on_a_server_that_is_down(void)
     EXPECT(LARDER_OK, larder_shutdown(context, 10000, ERR));
 }
 
-int main(int argc, char **argv)
+/* On the aliases that are given. */
+static void on_given(const given_aliases *given)
+{
+    larder_context *context = open_given();
+    for (int i = 0; i < given->n; i++)
+        both(context, given->names[i], 0);
+    EXPECT(LARDER_OK, larder_shutdown(context, 10000, ERR));
+}
+
+static void on_own(int argc, char **argv)
 {
     static const char *const aliases[] = {"memory", "file", "dummy", "redis", "core-redis"};
-    CHECK(argc > 2);
     larder_context *context = open_all(argv[1], argv[2]);
     for (int i = 0; i < (has_redis(argc, argv) ? 5 : 3); i++)
         both(context, aliases[i], 0);
     EXPECT(LARDER_OK, larder_shutdown(context, 10000, ERR));
     on_a_server_that_is_down();
+}
+
+int main(int argc, char **argv)
+{
+    CHECK(argc > 2);
+    given_aliases given = find_given();
+    if (given.n > 0)
+        on_given(&given);
+    else
+        on_own(argc, argv);
     check_nothing_is_open();
     printf("twins: word for word\n");
     return 0;

@@ -191,6 +191,44 @@ static void lossy(const larder_store *store)
     larder_value_release(value);
 }
 
+/* One text of a dict; and the flags, which this backend does not keep. */
+static void items(const larder_store *store)
+{
+    const char *text = NULL;
+    size_t len = 0;
+    uint32_t flags = 77;
+    larder_value *value = VALUE_OF("{\"id\": \"7\", \"empty\": \"\", \"n\": 7, \"\": \"nameless\", \"\\u00e9\": \"e\"}", LARDER_JSON);
+    EXPECT(LARDER_OK, larder_value_item_text(value, LARDER_LIT("id"), &text, &len, ERR));
+    CHECK(len == 1 && text[0] == '7');
+    EXPECT(LARDER_OK, larder_value_item_text(value, LARDER_LIT("empty"), &text, &len, ERR));
+    CHECK(len == 0);
+    EXPECT(LARDER_OK, larder_value_item_text(value, NULL, 0, &text, &len, ERR));
+    CHECK(len == 8 && memcmp(text, "nameless", 8) == 0);
+    EXPECT(LARDER_OK, larder_value_item_text(value, LARDER_LIT("\xc3\xa9"), &text, &len, ERR));
+    CHECK(len == 1 && text[0] == 'e');
+    EXPECT(LARDER_ETYPE, larder_value_item_text(value, LARDER_LIT("n"), &text, &len, ERR));
+    CHECK(text == NULL && len == 0);
+    EXPECT(LARDER_MISS, larder_value_item_text(value, LARDER_LIT("i"), &text, &len, ERR));
+    CHECK(text == NULL && len == 0);
+    EXPECT(LARDER_OK, larder_value_flags(value, &flags, ERR));
+    CHECK_NUMBER(0, flags);
+    larder_value_release(value);
+
+    value = VALUE_OF("[\"id\", \"7\"]", LARDER_JSON); /* no dict, though it has the words */
+    EXPECT(LARDER_ETYPE, larder_value_item_text(value, LARDER_LIT("id"), &text, &len, ERR));
+    larder_value_release(value);
+
+    /* the last of equal keys; a surrogate is no UTF-8; a SafeString is not what would be stored */
+    value = PICKLE("}(\x8c\x02id\x8c\x01" "6\x8c\x02id\x8c\x01" "7\x8c\x01s\x8c\x03\xed\xa0\x80u.");
+    EXPECT(LARDER_OK, larder_value_item_text(value, LARDER_LIT("id"), &text, &len, ERR));
+    CHECK(len == 1 && text[0] == '7');
+    EXPECT(LARDER_ETYPE, larder_value_item_text(value, LARDER_LIT("s"), &text, &len, ERR));
+    larder_value_release(value);
+    value = value_of(store, LARDER_LIT("\x80\x04}"), LARDER_STORED);
+    EXPECT(LARDER_EUNDECODABLE, larder_value_item_text(value, LARDER_LIT("id"), &text, &len, ERR));
+    larder_value_release(value);
+}
+
 /* What cannot be read is its own status, and its bytes are there all the same. */
 static void undecodable(const larder_store *store)
 {
@@ -247,6 +285,7 @@ int main(int argc, char **argv)
         counting(store, strcmp(aliases[i], "core-redis") == 0);
         json(store);
         lossy(store);
+        items(store);
         undecodable(store);
         stored_round_trip(store, memory);
         EXPECT(LARDER_OK, larder_store_close(store));

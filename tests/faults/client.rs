@@ -3,12 +3,12 @@
 use std::sync::{Arc, Condvar, Mutex};
 use std::time::{Duration, Instant};
 
-use larder::backend::redis::Redis;
 use larder::backend::{Answer, Backend, Counted, Reply, Request, Sink, Spawner, Ticket, When, Written, perform};
-use larder::config::{BreakerRule, Flavor};
+use larder::backend::{memcached, redis};
+use larder::config::{self, BreakerRule, Flavor};
 use larder::error::{Error, Result};
 use larder::key::MadeKey;
-use larder::log::Silent;
+use larder::log::{Log, Silent};
 use larder::timeout::{Budget, Ttl};
 
 pub use crate::common::flight::{FACES, Face, Runtime};
@@ -16,7 +16,7 @@ use crate::common::flight::{config_for, tcp};
 
 /// A cache on a port of 127.0.0.1.
 pub struct Client {
-    cache: Redis,
+    cache: Arc<dyn Backend>,
     runtime: Arc<Runtime>,
 }
 
@@ -28,12 +28,19 @@ impl Client {
         config.max_connections = 8;
         config.breaker = breaker;
         let runtime = Runtime::start();
-        Self { cache: Redis::open(config, runtime.clone(), Arc::new(Silent)), runtime }
+        Self { cache: redis::open(config, runtime.clone(), Arc::new(Silent)), runtime }
+    }
+
+    /// Opens one on memcached servers.
+    pub fn on_memcached(config: config::Memcached) -> Self {
+        let runtime = Runtime::start();
+        let spawner: Arc<dyn Spawner> = runtime.clone();
+        Self { cache: memcached::open(config, &spawner, &(Arc::new(Silent) as Arc<dyn Log>)), runtime }
     }
 
     /// The cache itself.
-    pub fn cache(&self) -> &Redis {
-        &self.cache
+    pub fn cache(&self) -> &dyn Backend {
+        &*self.cache
     }
 
     /// Runs `act` while the one thread of the runtime does nothing else: what happens meanwhile is seen all at once.
@@ -60,7 +67,7 @@ impl Client {
     /// Carries one request out by a face, and waits for the answer.
     pub fn call(&self, face: Face, request: &Request<'_>, budget: Budget) -> Result<Reply> {
         match face {
-            Face::Synchronous => perform(&self.cache, request, budget),
+            Face::Synchronous => perform(&*self.cache, request, budget),
             Face::Asynchronous => self.begin(request, budget).end(),
         }
     }
@@ -171,7 +178,7 @@ impl Ask {
             }
             Self::Set(key, number) => {
                 let (key, value) = (&MadeKey::as_is(key), value(key, *number));
-                take(&Request::Set { key, value: &value, ttl: Ttl::Forever, when: When::Always })
+                take(&Request::Set { key, value: (&value).into(), ttl: Ttl::Forever, when: When::Always })
             }
             Self::Incr(key) => take(&Request::Incr(&MadeKey::as_is(key), 1)),
         }
@@ -182,9 +189,9 @@ impl Ask {
         match (self, answer) {
             (_, Err(error)) => Outcome::Failed(error),
             (Self::GetMissing(_), Ok(Reply::Value(None))) => Outcome::Missing,
-            (Self::Get(key), Ok(Reply::Value(Some(value)))) => found([(key, &value)]),
+            (Self::Get(key), Ok(Reply::Value(Some(value)))) => found([(key, &value.bytes)]),
             (Self::GetMany(keys), Ok(Reply::Values(values))) if values.iter().all(Option::is_some) => {
-                found(keys.iter().zip(values.iter().flatten()))
+                found(keys.iter().zip(values.iter().flatten().map(|value| &value.bytes)))
             }
             (Self::Get(_), Ok(Reply::Value(None)))
             | (Self::GetMany(_), Ok(Reply::Values(_)))

@@ -6,13 +6,13 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Condvar, Mutex};
 use std::time::{Duration, Instant};
 
-use larder::backend::{Answer, Backend, Sink, Ticket};
+use larder::backend::{Answer, Sink, Ticket};
 use larder::error::Kind;
 use larder::timeout::Budget;
 
 use super::client::{Ask, Client, Face, Outcome};
 use super::common::random::Random;
-use super::common::redis::RedisServer;
+use super::servers::Servers;
 
 /// How much later than its deadline a call may end: the gate of the issue.
 pub const GATE: Duration = Duration::from_secs(1);
@@ -43,15 +43,29 @@ pub struct Load<'a> {
     face: Face,
     name: String,
     budget: Budget,
+    servers: &'a Servers,
+    /// Where the first of them is reached.
+    port: u16,
     over: AtomicBool,
 }
 
+/// A name as all servers take it in a key.
+pub fn plain(name: &str) -> String {
+    name.chars().map(|letter| if letter.is_ascii_graphic() { letter } else { '-' }).collect()
+}
+
 impl<'a> Load<'a> {
-    /// Prepares the keys of a load, whose names begin with `name`. The server has to be well.
-    pub fn new(client: &'a Client, face: Face, name: &str, budget: Budget, server: &RedisServer) -> Self {
-        let load = Self { client, face, name: name.to_owned(), budget, over: AtomicBool::new(false) };
+    /// Prepares the keys of a load, whose names begin with `name`. The servers have to be well; the first is reached at
+    /// `port`.
+    pub fn new(client: &'a Client, face: Face, name: &str, budget: Budget, servers: &'a Servers, port: u16) -> Self {
+        let over = AtomicBool::new(false);
+        let mut load = Self { client, face, name: plain(name), budget, servers, port, over };
+        // each thread has keys on the server that the fault is about
+        while (0..load.threads()).any(|thread| load.keys_on_first(thread) < 2) {
+            load.name.push('+');
+        }
         for thread in 0..load.threads() {
-            server.command(1, &[b"SET", load.counter(thread).as_bytes(), b"0"]);
+            servers.put(port, &load.counter(thread), b"0");
             for key in 0..KEYS {
                 let ask = Ask::Set(load.key(thread, key), 0);
                 let outcome = client.ask(face, &ask, Budget::new(Duration::from_secs(20)));
@@ -63,6 +77,10 @@ impl<'a> Load<'a> {
 
     fn threads(&self) -> usize {
         if self.face == Face::Synchronous { THREADS } else { 1 }
+    }
+
+    fn keys_on_first(&self, thread: usize) -> usize {
+        (0..KEYS).filter(|key| self.servers.server_of(self.port, &self.key(thread, *key)) == 0).count()
     }
 
     fn key(&self, thread: usize, key: usize) -> String {
@@ -134,20 +152,20 @@ impl<'a> Load<'a> {
 
     /// Judges the state of the server against the calls: what was acknowledged is there, and nothing that was said not
     /// to have happened.
-    pub fn judge_server(&self, records: &[Record], server: &RedisServer) -> Vec<String> {
+    pub fn judge_server(&self, records: &[Record]) -> Vec<String> {
         let mut problems = Vec::new();
         for thread in 0..self.threads() {
             for key in 0..KEYS {
                 let key = self.key(thread, key);
-                let stored = server.command(1, &[b"GET", key.as_bytes()]);
+                let stored = self.servers.stored(self.port, &key);
                 match super::client::number_of(&key, &stored) {
                     Ok(number) if possible_values(&key, records).contains(&number) => {}
                     other => problems.push(format!("{key} has {other:?} in the server")),
                 }
             }
             let counter = self.counter(thread);
-            let sum = String::from_utf8(server.command(1, &[b"GET", counter.as_bytes()])).unwrap();
-            let sum: usize = sum.parse().unwrap();
+            let sum = String::from_utf8(self.servers.stored(self.port, &counter)).unwrap();
+            let sum: usize = sum.trim_end().parse().unwrap();
             let of_it = || records.iter().filter(|one| one.ask == Ask::Incr(counter.clone()));
             let done = of_it().filter(|one| one.outcome.is_ok()).count();
             let maybe = of_it().filter(|one| may_have_happened(&one.outcome)).count();
@@ -156,6 +174,28 @@ impl<'a> Load<'a> {
             }
         }
         problems
+    }
+}
+
+impl Load<'_> {
+    /// What went wrong with the keys of servers that were well all the time.
+    pub fn judge_others(&self, records: &[Record]) -> Vec<String> {
+        let of_others = |one: &&Record| match &one.ask {
+            Ask::GetMany(_) => false,
+            ask => self.servers.server_of(self.port, keys_of(ask)[0]) != 0,
+        };
+        let others: Vec<_> = records.iter().filter(of_others).collect();
+        let failed: Vec<_> = others.iter().filter(|one| !one.outcome.is_ok()).collect();
+        if failed.is_empty() {
+            return Vec::new();
+        }
+        let shown: Vec<_> = failed.iter().take(3).map(|one| format!("{:?}: {:?}", one.ask, one.outcome)).collect();
+        vec![format!(
+            "{} of {} calls to servers that were well failed: {}",
+            failed.len(),
+            others.len(),
+            shown.join("; ")
+        )]
     }
 }
 

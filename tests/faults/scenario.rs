@@ -2,14 +2,14 @@
 
 use std::time::{Duration, Instant};
 
-use larder::backend::{Backend, Health};
+use larder::backend::Health;
 use larder::config::BreakerRule;
 use larder::timeout::Budget;
 
 use super::client::{Ask, Client, Face, until};
 use super::common::proxy::{Fault, Proxy};
-use super::common::redis::RedisServer;
-use super::load::{Load, Record, Rules, Summary, may_have_happened, row};
+use super::load::{Load, Record, Rules, Summary, may_have_happened, plain, row};
+use super::servers::Servers;
 
 /// The load before the fault begins, and after it is over.
 const AROUND: Duration = Duration::from_millis(150);
@@ -70,12 +70,12 @@ impl Scenario {
         Self { name, fault, felt, cut_first: false, deadline: Duration::from_millis(250), breaker: false }
     }
 
-    /// Runs it against a server that is well.
-    pub fn run(&self, face: Face, server: &RedisServer) -> Report {
-        let proxy = Proxy::start(server.port());
-        let client = Client::open(proxy.port(), self.breaker.then(BreakerRule::default));
+    /// Runs it against servers that are well: the fault is on the way to the first.
+    pub fn run(&self, face: Face, servers: &Servers) -> Report {
+        let proxy = Proxy::start(servers.ports()[0]);
+        let client = servers.open(proxy.port(), self.breaker.then(BreakerRule::default));
         let budget = Budget::new(self.deadline);
-        let load = Load::new(&client, face, &format!("{}/{face:?}", self.name), budget, server);
+        let load = Load::new(&client, face, &format!("{}/{face:?}", self.name), budget, servers, proxy.port());
         let (mut on, mut off) = (Instant::now(), Instant::now());
         let records = load.run(|| {
             std::thread::sleep(AROUND);
@@ -89,7 +89,8 @@ impl Scenario {
             proxy.set(Fault::None);
             std::thread::sleep(AROUND);
         });
-        let well = well_again(&client, face, &load_key(self, face)).map(|time| time + AROUND);
+        let well = well_again(&client, face, &servers.key_on_first(proxy.port(), &load_key(self, face)))
+            .map(|time| time + AROUND);
 
         let garbage = matches!(self.fault, Fault::Garbage | Fault::GarbageInReply);
         let mut problems = Rules { budget, garbage, forgets: false }.judge(&records);
@@ -100,7 +101,8 @@ impl Scenario {
         let within = |one: &&Record| one.begun > on + self.deadline + SURELY && one.begun + one.took < off;
         let open = records.iter().filter(within).filter(|one| may_have_happened(&one.outcome)).count();
         problems.extend(self.missing_signs(face, open, &summary));
-        problems.extend(load.judge_server(&records, server));
+        problems.extend(load.judge_server(&records));
+        problems.extend(load.judge_others(&records));
         problems.extend(self.unhealthy(&client.cache().health()));
         Report { row: row(self.name, face, &summary, budget, well), problems }
     }
@@ -108,7 +110,7 @@ impl Scenario {
     /// What the cache says of itself when all is well again: no more connections than it may have, and a breaker that
     /// did its work where there is one.
     fn unhealthy(&self, health: &[Health]) -> Option<String> {
-        let [server] = health else { return Some(format!("{health:?} is not one server")) };
+        let [server, ..] = health else { return Some("there is no server".to_owned()) };
         let breaker = if self.breaker {
             server.breaker_opened > 0 && server.refused > 0 && !server.breaker_open
         } else {
@@ -141,7 +143,7 @@ impl Scenario {
 }
 
 fn load_key(scenario: &Scenario, face: Face) -> String {
-    format!("{}/{face:?}/well", scenario.name)
+    plain(&format!("{}/{face:?}/well", scenario.name))
 }
 
 /// Waits until everything works, without the cache being opened anew; how long that took. The deadline is one that a

@@ -1,14 +1,17 @@
 //! The server itself goes wrong: it restarts, hangs, and closes connections that rest.
 
-use std::sync::Mutex;
 use std::time::{Duration, Instant};
 
 use larder::timeout::Budget;
 
 use super::client::{Ask, Client, FACES, Face, Outcome};
-use super::common::redis::{RedisServer, free_port};
+use super::common::flight::memcached_on;
+use super::common::memcached::MemcachedServer;
+use super::common::proxy::{Fault, Proxy};
+use super::common::redis::RedisServer;
 use super::load::{Load, Rules, Summary, head, row};
 use super::scenario::well_again;
+use super::servers::Servers;
 
 const DEADLINE: Budget = Budget::new(Duration::from_millis(250));
 /// The load before something happens, and after it.
@@ -20,28 +23,34 @@ const REST: Duration = Duration::from_millis(50);
 /// A deadline that a server which is well always keeps.
 const LONG: Budget = Budget::new(Duration::from_secs(20));
 
-/// Runs a load on both faces while `act` does something to the server, and fails with all that was wrong.
-fn survive(name: &str, forgets: bool, act: impl Fn(&Mutex<Option<RedisServer>>)) {
-    let port = free_port();
-    let server = Mutex::new(Some(RedisServer::start_on(port, None)));
+/// Runs a load on both faces while `act` does something to the first server, and fails with all that was wrong.
+fn survive(name: &str, forgets: bool, act: impl Fn(&Servers)) {
+    for servers in Servers::all() {
+        survive_on(&servers, &format!("{name}, {}", servers.name()), forgets, &act);
+    }
+}
+
+fn survive_on(servers: &Servers, name: &str, forgets: bool, act: &impl Fn(&Servers)) {
+    let port = servers.ports()[0];
     let (mut rows, mut problems) = (vec![head()], Vec::new());
     for face in FACES {
-        let client = Client::open(port, None);
-        let load = Load::new(&client, face, name, DEADLINE, server.lock().unwrap().as_ref().unwrap());
+        let client = servers.open(port, None);
+        let load = Load::new(&client, face, name, DEADLINE, servers, port);
         let (mut on, mut off) = (Instant::now(), Instant::now());
         let records = load.run(|| {
             std::thread::sleep(AROUND);
             on = Instant::now();
-            act(&server);
+            act(servers);
             off = Instant::now();
             std::thread::sleep(AROUND);
         });
-        let well = well_again(&client, face, "well").map(|time| time + AROUND);
+        let well = well_again(&client, face, &servers.key_on_first(port, "well")).map(|time| time + AROUND);
         let summary = Summary::between(&records, on, off);
         let mut found = Rules { budget: DEADLINE, garbage: false, forgets }.judge(&records);
         if !forgets {
-            found.extend(load.judge_server(&records, server.lock().unwrap().as_ref().unwrap()));
+            found.extend(load.judge_server(&records));
         }
+        found.extend(load.judge_others(&records));
         if well.is_none() || summary.ok == summary.calls {
             found.push(format!("well again after {well:?}; {} of {} calls ok", summary.ok, summary.calls));
         }
@@ -55,20 +64,18 @@ fn survive(name: &str, forgets: bool, act: impl Fn(&Mutex<Option<RedisServer>>))
 #[test]
 fn a_server_that_is_killed_and_comes_back() {
     survive("kill -9 and start", true, |server| {
-        let port = server.lock().unwrap().as_ref().unwrap().port();
-        drop(server.lock().unwrap().take());
+        server.kill();
         std::thread::sleep(AWAY);
-        *server.lock().unwrap() = Some(RedisServer::start_on(port, None));
+        server.revive();
     });
 }
 
 #[test]
 fn a_server_that_hangs_and_goes_on() {
     survive("SIGSTOP and SIGCONT", false, |server| {
-        let server = server.lock().unwrap();
-        server.as_ref().unwrap().pause(true);
+        server.pause(true);
         std::thread::sleep(AWAY);
-        server.as_ref().unwrap().pause(false);
+        server.pause(false);
     });
 }
 
@@ -143,6 +150,24 @@ fn a_read_that_meets_the_end_of_a_connection_costs_no_error() {
 }
 
 #[test]
+fn a_connection_that_was_reset_while_it_rested_costs_no_error() {
+    for servers in Servers::all() {
+        let proxy = Proxy::start(servers.ports()[0]);
+        for face in FACES {
+            let client = servers.open(proxy.port(), None);
+            warm_up(&client, face);
+            for rest in [0, 0, 0, 20, 50] {
+                std::thread::sleep(REST);
+                proxy.set(Fault::Reset);
+                proxy.set(Fault::None);
+                std::thread::sleep(Duration::from_millis(rest));
+                read_all(&client, face, servers.name());
+            }
+        }
+    }
+}
+
+#[test]
 fn a_connection_that_rested_longer_than_the_server_allows_costs_no_error() {
     let server = RedisServer::start();
     let clients = FACES.map(|face| (face, Client::open(server.port(), None)));
@@ -158,5 +183,20 @@ fn a_connection_that_rested_longer_than_the_server_allows_costs_no_error() {
     assert!(closed.is_some(), "{} connections are still open", open());
     for (face, client) in &clients {
         read_all(client, *face, "timeout");
+    }
+}
+
+#[test]
+fn a_connection_that_rested_longer_than_memcached_allows_costs_no_error() {
+    let server = MemcachedServer::several(1, &["-o", "idle_timeout=1"]).remove(0);
+    let clients = FACES.map(|face| (face, Client::on_memcached(memcached_on(&[server.port()]))));
+    for (face, client) in &clients {
+        warm_up(client, *face);
+    }
+    // it looks every now and then
+    let closed = || server.client().stat("idle_kicks") >= 2;
+    assert!(super::client::until(Duration::from_secs(30), closed).is_some(), "no connection was closed");
+    for (face, client) in &clients {
+        read_all(client, *face, "idle_timeout");
     }
 }

@@ -60,8 +60,8 @@ fn a_directory_that_cannot_be_is_reported_by_the_first_use() {
         std::fs::write(folder.0.join(place), "a file where a directory should be").unwrap();
         let cache = folder.cache(ROOMY);
         for error in [
-            cache.set(&key("k"), b"v", LONG, When::Always, BUDGET).unwrap_err(),
-            cache.set(&key("k"), b"v", LONG, When::Missing, BUDGET).unwrap_err(),
+            cache.set(&key("k"), b"v".into(), LONG, When::Always, BUDGET).unwrap_err(),
+            cache.set(&key("k"), b"v".into(), LONG, When::Missing, BUDGET).unwrap_err(),
             cache.ping(BUDGET).unwrap_err(),
             cache.get(&key("k"), BUDGET).unwrap_err(),
         ] {
@@ -83,7 +83,7 @@ fn failures_name_the_file() {
     let told = |error: Error| error.reason().replace(path.to_str().unwrap(), "FILE");
     let read = told(cache.get(&key("k"), BUDGET).unwrap_err());
     assert!(read.starts_with("the cache file 'FILE' cannot be read: "), "{read}");
-    let replaced = told(cache.set(&key("k"), b"v", LONG, When::Always, BUDGET).unwrap_err());
+    let replaced = told(cache.set(&key("k"), b"v".into(), LONG, When::Always, BUDGET).unwrap_err());
     assert!(replaced.starts_with("the cache file 'FILE' cannot be replaced: "), "{replaced}");
     let removed = told(cache.delete(&key("k"), BUDGET).unwrap_err());
     assert!(removed.starts_with("the cache file 'FILE' cannot be removed: "), "{removed}");
@@ -142,7 +142,7 @@ fn purging_removes_expired_files_and_orphans() {
         let mode = if *name == "tmpreadable" { 0o644 } else { 0o600 };
         file.set_permissions(std::fs::Permissions::from_mode(mode)).unwrap();
         if *name != "tmpfresh123" {
-            file.set_modified(SystemTime::now() - Duration::from_secs(2 * 3600)).unwrap();
+            file.set_modified(SystemTime::now() - Duration::from_hours(2)).unwrap();
         }
     }
     std::fs::create_dir(folder.cache_path().join("tmpfolder_1")).unwrap();
@@ -273,6 +273,6 @@ fn what_is_no_file_does_not_block() {
     assert!(cache.get(&key("k"), BUDGET).map_or(true, |value| value.is_none()));
     std::fs::create_dir_all(folder.cache_path().join("28be1541b2aa688fec6084a6e1a8490c.djcache")).unwrap();
     assert_eq!(cache.get(&key("é"), BUDGET).unwrap_err().kind(), Kind::Io);
-    assert_eq!(cache.set(&key("é"), b"v", LONG, When::Always, BUDGET).unwrap_err().kind(), Kind::Io);
+    assert_eq!(cache.set(&key("é"), b"v".into(), LONG, When::Always, BUDGET).unwrap_err().kind(), Kind::Io);
     assert!(!folder.names().iter().any(|name| name.starts_with("tmp")));
 }

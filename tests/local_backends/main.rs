@@ -104,15 +104,15 @@ trait Short {
 
 impl<B: Backend + ?Sized> Short for B {
     fn put(&self, name: &str, value: &str, ttl: Ttl) -> Written {
-        self.set(&key(name), value.as_bytes(), ttl, When::Always, BUDGET).unwrap()
+        self.set(&key(name), value.as_bytes().into(), ttl, When::Always, BUDGET).unwrap()
     }
 
     fn add(&self, name: &str, value: &str, ttl: Ttl) -> Written {
-        self.set(&key(name), value.as_bytes(), ttl, When::Missing, BUDGET).unwrap()
+        self.set(&key(name), value.as_bytes().into(), ttl, When::Missing, BUDGET).unwrap()
     }
 
     fn read(&self, name: &str) -> Option<String> {
-        self.get(&key(name), BUDGET).unwrap().map(|value| String::from_utf8(value.to_vec()).unwrap())
+        self.get(&key(name), BUDGET).unwrap().map(|value| String::from_utf8(value.bytes.to_vec()).unwrap())
     }
 
     fn there(&self, name: &str) -> bool {
@@ -143,7 +143,7 @@ fn set_get_add_delete() {
         assert!(!cache.there("a"));
         assert_eq!(cache.add("a", "3", LONG), Written::Stored);
         let mut seen = Vec::new();
-        assert!(cache.look(&key("a"), BUDGET, &mut |value| seen.extend_from_slice(value)).unwrap());
+        assert!(cache.look(&key("a"), BUDGET, &mut |value| seen.extend_from_slice(value.bytes)).unwrap());
         assert_eq!(seen, b"3");
         assert!(!cache.look(&key("b"), BUDGET, &mut |_| panic!("there is none")).unwrap());
     });
@@ -152,7 +152,7 @@ fn set_get_add_delete() {
 #[test]
 fn only_over_a_value() {
     each(|cache| {
-        let set = |ttl| cache.set(&key("a"), b"new", ttl, When::Present, BUDGET).unwrap();
+        let set = |ttl| cache.set(&key("a"), b"new".into(), ttl, When::Present, BUDGET).unwrap();
         assert_eq!(set(LONG), Written::NotStored);
         cache.put("a", "old", SPENT);
         assert_eq!(set(LONG), Written::NotStored);
@@ -249,14 +249,14 @@ fn the_dummy_keeps_nothing() {
     assert_eq!(dummy.put("a", "v", SPENT), Written::NotKept);
     assert_eq!(dummy.add("a", "v", LONG), Written::Stored);
     assert_eq!(dummy.add("a", "v", LONG), Written::Stored);
-    assert_eq!(dummy.set(&key("a"), b"v", LONG, When::Present, BUDGET).unwrap(), Written::NotStored);
+    assert_eq!(dummy.set(&key("a"), b"v".into(), LONG, When::Present, BUDGET).unwrap(), Written::NotStored);
     assert_eq!(dummy.read("a"), None);
     assert!(!dummy.there("a") && !dummy.drop_key("a"));
     assert_eq!(dummy.retime("a", LONG), Touched::Missing);
     assert_eq!(dummy.persist(&key("a"), BUDGET).unwrap(), Touched::Missing);
     assert_eq!(dummy.habits().incr, IncrBy::Server);
     assert_eq!(dummy.incr(&key("a"), 1, BUDGET).unwrap(), Counted::Missing);
-    assert!(!dummy.update(&key("a"), &mut |_| panic!("there is none")).unwrap());
+    assert!(!dummy.update(&key("a"), &mut |_| panic!("there is none"), BUDGET).unwrap());
     assert_eq!(dummy.ttl(&key("a"), BUDGET).unwrap(), None);
     assert!(dummy.scan(b"*", 0, BUDGET).unwrap().keys.is_empty());
     assert!(!dummy.supports(Capability::Keeps) && dummy.supports(Capability::Scan), "lists nothing, but lists");
@@ -287,7 +287,7 @@ fn started_operations_keep_their_order() {
         let key = key("a");
         for number in 0..100 {
             let value = number.to_string();
-            let set = Request::Set { key: &key, value: value.as_bytes(), ttl: LONG, when: When::Always };
+            let set = Request::Set { key: &key, value: value.as_bytes().into(), ttl: LONG, when: When::Always };
             cache.start(set, BUDGET, Ticket::new(sink.clone(), number * 3));
             cache.start(Request::Get(&key), BUDGET, Ticket::new(sink.clone(), number * 3 + 1));
             cache.start(Request::Touch(&key, Ttl::Forever), BUDGET, Ticket::new(sink.clone(), number * 3 + 2));
@@ -296,7 +296,7 @@ fn started_operations_keep_their_order() {
             let (tag, answer) = received.recv_timeout(Duration::from_secs(20)).unwrap();
             assert_eq!(tag, expected);
             match answer.unwrap() {
-                Reply::Value(value) => assert_eq!(value.unwrap(), (tag / 3).to_string()),
+                Reply::Value(value) => assert_eq!(value.unwrap().bytes, (tag / 3).to_string()),
                 Reply::Written(written) => assert_eq!(written, Written::Stored),
                 Reply::Touched(touched) => assert_eq!(touched, Touched::Changed),
                 other => panic!("{other:?}"),

@@ -3,6 +3,7 @@
 use proptest::prelude::*;
 
 use super::*;
+use larder::stored::StoredRef;
 
 fn live(cache: &dyn Backend) -> Vec<Vec<u8>> {
     let mut keys = cache.scan(b"*", 0, BUDGET).unwrap().keys;
@@ -57,19 +58,19 @@ fn the_least_recently_used_go_first() {
 fn a_change_in_one_step() {
     let cache = memory(ROOMY);
     assert_eq!(cache.habits().incr, IncrBy::Update);
-    let double = &mut |old: &[u8]| Ok([old, old].concat());
-    assert!(!cache.update(&key("a"), double).unwrap());
+    let double = &mut |old: StoredRef<'_>| Ok([old.bytes, old.bytes].concat().into());
+    assert!(!cache.update(&key("a"), double, BUDGET).unwrap());
     cache.put("a", "xy", LONG);
     let before = cache.get(&key("a"), BUDGET).unwrap().unwrap();
-    assert!(cache.update(&key("a"), double).unwrap());
+    assert!(cache.update(&key("a"), double, BUDGET).unwrap());
     assert_eq!(cache.read("a").unwrap(), "xyxy");
-    assert_eq!(before, "xy"); // what was handed out stays as it was (L-2)
+    assert_eq!(before.bytes, "xy"); // what was handed out stays as it was (L-2)
     assert!(matches!(cache.ttl(&key("a"), BUDGET).unwrap(), Some(Ttl::Millis(_))));
-    let refuse = &mut |_: &[u8]| Err(Error::new(Kind::Type, "not a number"));
-    assert_eq!(cache.update(&key("a"), refuse).unwrap_err().kind(), Kind::Type);
+    let refuse = &mut |_: StoredRef<'_>| Err(Error::new(Kind::Type, "not a number"));
+    assert_eq!(cache.update(&key("a"), refuse, BUDGET).unwrap_err().kind(), Kind::Type);
     assert_eq!(cache.read("a").unwrap(), "xyxy");
     cache.put("a", "v", SPENT);
-    assert!(!cache.update(&key("a"), double).unwrap());
+    assert!(!cache.update(&key("a"), double, BUDGET).unwrap());
     assert!(!cache.drop_key("a")); // L-5
 }
 
@@ -96,7 +97,7 @@ fn expired_entries_stay_until_someone_meets_them() {
 fn keys_by_pattern_and_by_prefix() {
     let cache = memory(ROOMY);
     for name in [":1:a", ":1:b*", ":2:a", "x:1:a"] {
-        cache.set(&MadeKey::as_is(name), b"v", LONG, When::Always, BUDGET).unwrap();
+        cache.set(&MadeKey::as_is(name), b"v".into(), LONG, When::Always, BUDGET).unwrap();
     }
     let matching = |pattern: &[u8]| {
         let page = cache.scan(pattern, 0, BUDGET).unwrap();
@@ -191,7 +192,7 @@ fn step(cache: &Memory, model: &mut Model, op: &Op) {
             }
         }
         Op::Replace(number) => {
-            let written = cache.set(&key(&number.to_string()), b"v", LONG, When::Present, BUDGET).unwrap();
+            let written = cache.set(&key(&number.to_string()), b"v".into(), LONG, When::Present, BUDGET).unwrap();
             assert_eq!(written == Written::Stored, live(model, number));
             if written == Written::Stored {
                 model.set(number, false);
@@ -200,7 +201,8 @@ fn step(cache: &Memory, model: &mut Model, op: &Op) {
         Op::Get(key) => assert_eq!(cache.read(&key.to_string()).is_some(), model.meet(key, true)),
         Op::Has(key) => assert_eq!(cache.there(&key.to_string()), model.meet(key, false)),
         Op::Incr(number) => {
-            let found = cache.update(&key(&number.to_string()), &mut |old| Ok(old.to_vec())).unwrap();
+            let found =
+                cache.update(&key(&number.to_string()), &mut |old| Ok(old.bytes.to_vec().into()), BUDGET).unwrap();
             assert_eq!(found, model.meet(number, true));
         }
         Op::Touch(key, spent) => {

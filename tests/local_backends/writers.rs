@@ -74,7 +74,7 @@ fn readers_never_see_half_a_value() {
                     for round in 0..300_usize {
                         let value =
                             vec![b'a' + writer * 13 + u8::try_from(round % 13).unwrap(); 1 + round * 337 % 50_000];
-                        cache.set(&key("k"), &value, LONG, When::Always, BUDGET).unwrap();
+                        cache.set(&key("k"), (&value).into(), LONG, When::Always, BUDGET).unwrap();
                         if round % 10 == 0 {
                             cache.retime("k", if round % 20 == 0 { LONG } else { Ttl::Forever });
                         }
@@ -86,6 +86,7 @@ fn readers_never_see_half_a_value() {
                 let mut seen = 0;
                 while !done.load(Ordering::Relaxed) || seen == 0 {
                     if let Some(value) = cache.get(&key("k"), BUDGET).unwrap() {
+                        let value = value.bytes;
                         assert!(value.iter().all(|byte| *byte == value[0]));
                         seen += 1;
                     }
@@ -109,7 +110,7 @@ fn threads_on_few_keys() {
                         0 => assert!(cache.read(&name).is_none_or(|value| value == "v")),
                         1 => _ = cache.drop_key(&name),
                         2 => _ = cache.add(&name, "v", if round % 3 == 0 { SPENT } else { LONG }),
-                        3 => _ = cache.update(&key(&name), &mut |old| Ok(old.to_vec())).unwrap(),
+                        3 => _ = cache.update(&key(&name), &mut |old| Ok(old.bytes.to_vec().into()), BUDGET).unwrap(),
                         _ => assert_eq!(cache.put(&name, "v", LONG), Written::Stored),
                     }
                 }
@@ -178,12 +179,12 @@ fn a_full_disk_leaves_the_old_value() {
         };
         let large: Vec<u8> = (0..50_000).map(|_| noise()).collect();
         for when in [When::Always, When::Present] {
-            let error = cache.set(&key("a"), &large, LONG, when, BUDGET).unwrap_err();
+            let error = cache.set(&key("a"), (&large).into(), LONG, when, BUDGET).unwrap_err();
             assert_eq!(error.kind(), Kind::Io, "{error}");
             assert!(error.reason().contains(folder.cache_path().to_str().unwrap()), "{error}");
             assert_eq!(cache.read("a").unwrap(), "old");
         }
-        assert!(cache.set(&key("b"), &large, LONG, When::Missing, BUDGET).is_err());
+        assert!(cache.set(&key("b"), (&large).into(), LONG, When::Missing, BUDGET).is_err());
         assert!(!cache.there("b"));
         assert!(folder.names().iter().all(|name| name.ends_with(".djcache")), "{:?}", folder.names());
     }
