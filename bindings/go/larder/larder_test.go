@@ -128,6 +128,57 @@ func TestOperations(t *testing.T) {
 	}
 }
 
+func TestSessions(t *testing.T) {
+	c := open(t)
+	for _, alias := range aliases {
+		s := openStore(t, c, alias)
+		session := map[string]any{"_auth_user_id": "7", "cart": []int{1, 2}}
+		wantError(t, nil, s.Set(background, "django.contrib.sessions.cache0123456789abcdef", session, time.Minute))
+		var found struct {
+			User string `json:"_auth_user_id"`
+			Cart []int  `json:"cart"`
+		}
+		value, err := s.Session(background, "0123456789abcdef")
+		if err != nil || value.Decode(&found) != nil || found.User != "7" || !reflect.DeepEqual(found.Cart, []int{1, 2}) {
+			t.Fatal(value, err)
+		}
+		for _, cookie := range []string{"", "1234567", "0123456789abcdeg", "0123456789abcdef\r\n", "\xff\xff\xff\xff\xff\xff\xff\xff",
+			strings.Repeat("é", 16), strings.Repeat("a", 1<<20)} {
+			_, err := s.Session(background, cookie)
+			wantError(t, ErrMiss, err)
+		}
+	}
+}
+
+func TestTable(t *testing.T) {
+	var failure *Error
+	memory := openStore(t, open(t), "memory")
+	if _, err := memory.TableSQL(); !errors.As(err, &failure) || failure.Name != "LARDER_EUNSUPPORTED" {
+		t.Fatal(err)
+	}
+	if err := memory.CreateTable(background); !errors.As(err, &failure) || failure.Name != "LARDER_EUNSUPPORTED" {
+		t.Fatal(err)
+	}
+	c, err := Open(`{"CACHES": {"a": {"BACKEND": "django.core.cache.backends.db.DatabaseCache", "LOCATION": "django_cache"}},
+		"DATABASES": {"default": {"ENGINE": "django.db.backends.sqlite3", "NAME": "` + filepath.Join(t.TempDir(), "site.sqlite3") + `"}}}`)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer c.Close(5 * time.Second)
+	s := openStore(t, c, "a")
+	sql, err := s.TableSQL()
+	if err != nil || !strings.HasPrefix(sql, "CREATE TABLE ") || !strings.Contains(sql, "CREATE INDEX ") {
+		t.Fatal(sql, err)
+	}
+	if s.Set(background, "k", "v", Default) == nil {
+		t.Fatal("there is no table")
+	}
+	wantError(t, nil, s.CreateTable(background))
+	wantError(t, nil, s.CreateTable(background)) // nothing to do
+	wantError(t, nil, s.Set(background, "k", "v", Default))
+	want(t, true)(s.Has(background, "k"))
+}
+
 func TestErrors(t *testing.T) {
 	_, err := Open(`{"CACHES": {"a": {"BACKEND": "none"}}}`)
 	var failure *Error

@@ -30,7 +30,7 @@ var names = map[C.int32_t]string{
 	C.LARDER_OP_GET: "get", C.LARDER_OP_SET: "set", C.LARDER_OP_ADD: "add", C.LARDER_OP_DELETE: "delete",
 	C.LARDER_OP_HAS: "has", C.LARDER_OP_INCR: "incr", C.LARDER_OP_TTL: "ttl", C.LARDER_OP_EXPIRE: "expire",
 	C.LARDER_OP_GET_MANY: "get_many", C.LARDER_OP_DELETE_MANY: "delete_many", C.LARDER_OP_CLEAR_EVERYTHING: "clear",
-	C.LARDER_OP_PING: "ping",
+	C.LARDER_OP_PING: "ping", C.LARDER_OP_SESSION: "session", C.LARDER_OP_CREATE_TABLE: "create_table",
 }
 
 // ended is what ctx says why the operation has no other answer, or nil.

@@ -9,6 +9,7 @@ import (
 	"fmt"
 	"math"
 	"time"
+	"unsafe"
 )
 
 // Times to live.
@@ -149,6 +150,38 @@ func (s *Store) DeleteMany(ctx context.Context, keys ...string) (int64, error) {
 func (s *Store) ClearEverything(ctx context.Context) error {
 	_, err := s.do(ctx, request{operation: C.LARDER_OP_CLEAR_EVERYTHING})
 	return err
+}
+
+// Session gets the session of django.contrib.sessions (cache back end) of a sessionid cookie: the dict that Django keeps, of
+// which Decode makes what the site has in it; "_auth_user_id" is a string. ErrMiss where there is none, and for whatever else
+// a browser sent. Nothing is made or prolonged. It does not prove that the user may still log in: see docs/sessions.md.
+func (s *Store) Session(ctx context.Context, cookie string) (*Value, error) {
+	got, err := s.do(ctx, request{operation: C.LARDER_OP_SESSION, key: cookie})
+	if err == nil && got.value == nil {
+		return nil, ErrMiss
+	}
+	return got.value, err
+}
+
+// CreateTable makes the table of a database cache, where it is not there.
+func (s *Store) CreateTable(ctx context.Context) error {
+	_, err := s.do(ctx, request{operation: C.LARDER_OP_CREATE_TABLE})
+	return err
+}
+
+// TableSQL is what CreateTable runs. It does not ask the database.
+func (s *Store) TableSQL() (string, error) {
+	var length C.size_t
+	var failure *C.larder_error
+	if status := C.larder_table_sql(s.handle, nil, 0, &length, &failure); status < 0 {
+		return "", take(status, failure)
+	}
+	buffer := make([]byte, int(length)+1)
+	status := C.larder_table_sql(s.handle, (*C.char)(unsafe.Pointer(&buffer[0])), length, &length, &failure)
+	if status < 0 {
+		return "", take(status, failure)
+	}
+	return string(buffer[:length]), nil
 }
 
 // Ping tells whether the backend can be used now.

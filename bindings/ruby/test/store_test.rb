@@ -51,6 +51,42 @@ class StoreTest < LarderTest
     end
   end
 
+  def test_sessions
+    ALIASES.each do |name|
+      with_store(name) do |store|
+        store.set("django.contrib.sessions.cache0123456789abcdef", { "_auth_user_id" => "7", "cart" => [1, 2] })
+        assert_equal({ "_auth_user_id" => "7", "cart" => [1, 2] }, store.session("0123456789abcdef"))
+        [nil, "", "1234567", "0123456789abcdeg", "0123456789abcdef\r\n", "\xFF" * 16, "\xFF".b * 16, "é" * 16].each do |cookie|
+          assert_nil store.session(cookie)
+        end
+      end
+    end
+    with_store("down") { |store| assert_raises(Larder::ConnectionError) { store.session("0123456789abcdef") } }
+  end
+
+  def test_a_table_is_for_databases
+    with_store("memory") do |store|
+      assert_raises(Larder::UnsupportedError) { store.create_table }
+      assert_raises(Larder::UnsupportedError) { store.table_sql }
+    end
+    Larder::Context.open(database) do |other|
+      store = other.store("database")
+      assert_match(/\ACREATE TABLE .*;\s*CREATE INDEX .*;\s*\z/m, store.table_sql)
+      assert_raises(Larder::Error) { store.set("k", "v") }
+      2.times { assert store.create_table } # the second has nothing to do
+      assert store.set("k", "v")
+      assert_equal "v", store.get("k")
+      store.close
+    end
+  end
+
+  def database
+    { "CACHES" => { "database" => { "BACKEND" => "django.core.cache.backends.db.DatabaseCache",
+                                    "LOCATION" => "django_cache" } },
+      "DATABASES" => { "default" => { "ENGINE" => "django.db.backends.sqlite3",
+                                      "NAME" => File.join(@folder, "site.sqlite3") } } }
+  end
+
   def test_what_cannot_be_stored
     with_store("memory") do |store|
       assert_raises(TypeError) { store.set("k", Object.new) }

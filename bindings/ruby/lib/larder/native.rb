@@ -43,6 +43,9 @@ module Larder
     attach_function :larder_incr, [*key, :int64, :pointer, :pointer, :pointer, :pointer], :int32, blocking: true
     attach_function :larder_clear, %i[pointer int32 pointer pointer], :int32, blocking: true
     attach_function :larder_store_ping, %i[pointer pointer pointer], :int32, blocking: true
+    attach_function :larder_session, [*key, :pointer, :pointer, :pointer], :int32, blocking: true
+    attach_function :larder_create_table, %i[pointer pointer pointer], :int32, blocking: true
+    attach_function :larder_table_sql, %i[pointer pointer size_t pointer pointer], :int32
 
     attach_function :larder_value_kind, [:pointer], :int32
     attach_function :larder_value_text, %i[pointer pointer pointer pointer], :int32

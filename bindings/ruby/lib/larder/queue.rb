@@ -23,7 +23,8 @@ module Larder
     end
 
     OPERATIONS = {
-      clear_prefix: 2, ttl: 3, persist: 4, get: 16, set: 17, add: 18, expire: 19, delete: 20, has: 21, incr: 22, ping: 29
+      clear_prefix: 2, ttl: 3, persist: 4, get: 16, set: 17, add: 18, expire: 19, delete: 20, has: 21, incr: 22, ping: 29,
+      session: 30, create_table: 31
     }.freeze
     NAMES = OPERATIONS.invert.freeze
 

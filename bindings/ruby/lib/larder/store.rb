@@ -101,6 +101,32 @@ module Larder
       simple { |error| Native.larder_store_ping(handle, nil, error) }
     end
 
+    # The session of django.contrib.sessions (cache back end) of a `sessionid` cookie, as a Hash with what Django keeps
+    # there: `session["_auth_user_id"]`, a String. nil where there is none, and for what cannot be a session key. Nothing is
+    # made or prolonged. It does not prove that the user may still log in: see docs/sessions.md.
+    def session(cookie, **options)
+      key = cookie.to_s
+      return nil unless key.ascii_only?
+
+      perform(:larder_session, key, options) do |status, out|
+        status == OK || status == LOSSY ? Convert.incoming(out.get_pointer(0)) : nil
+      end
+    end
+
+    # Makes the table of a database cache, where it is not there.
+    def create_table
+      simple { |error| Native.larder_create_table(handle, nil, error) }
+    end
+
+    # The SQL with which #create_table makes it.
+    def table_sql
+      needed = FFI::MemoryPointer.new(:size_t)
+      simple { |error| Native.larder_table_sql(handle, nil, 0, needed, error) }
+      buffer = FFI::MemoryPointer.new([needed.read(:size_t), 1].max)
+      simple { |error| Native.larder_table_sql(handle, buffer, buffer.size, needed, error) }
+      buffer.read_bytes(needed.read(:size_t)).force_encoding(Encoding::UTF_8)
+    end
+
     private
 
     def write(function, key, value, ttl, options)
@@ -108,26 +134,26 @@ module Larder
       perform(function, key, options, bytes, bytes.bytesize, format, Convert.ttl(ttl)) { |status| status == OK }
     end
 
-    # Calls a function on a key, and gives its status and what it told (a value, then a number) to the block. Whatever
-    # comes in between (Thread#raise, Timeout), what the function handed out is released.
+    # Calls a function on a key, and gives its status and what it told (a value, then a number) to the block. Interrupts
+    # (Thread#raise, Timeout) come before or after that: in between, what the function handed out could be lost.
     def perform(function, key, options, *arguments)
       key = Convert.key(key)
       out = FFI::MemoryPointer.new(:uint64, 3)
       call, _version = options.empty? ? nil : call_of(**options)
       places = RESULTS.fetch(function, []).map { |place| out + place }
-      status = Native.public_send(function, handle, key, key.bytesize, *arguments, call, *places, out + 16)
-      raise Error.from(status, out.get_pointer(16)) if status.negative?
+      Thread.handle_interrupt(Object => :never) do
+        status = Native.public_send(function, handle, key, key.bytesize, *arguments, call, *places, out + 16)
+        raise Error.from(status, out.get_pointer(16)) if status.negative?
 
-      yield status, out
-    ensure
-      if out
+        yield status, out
+      ensure
         Native.larder_value_release(out.get_pointer(0))
         Native.larder_error_release(out.get_pointer(16))
       end
     end
 
     # Where a function's results go: a value at 0, a number at 8.
-    RESULTS = { larder_get: [0], larder_ttl: [8], larder_incr: [8, 0] }.freeze
+    RESULTS = { larder_get: [0], larder_session: [0], larder_ttl: [8], larder_incr: [8, 0] }.freeze
     private_constant :RESULTS
 
     def simple
