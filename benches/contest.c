@@ -73,6 +73,11 @@ void contest_begin(pid_t server)
     }
 }
 
+void contest_server(pid_t server)
+{
+    server_pid = server;
+}
+
 bool contest_two_cores(void)
 {
     return core_count >= 2;

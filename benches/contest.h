@@ -63,6 +63,9 @@ struct contest {
 /** Reads ROUNDS and ONLY, and which cores there are. `server` is the process that does the other half of the work. */
 void contest_begin(pid_t server);
 
+/** From now on this process does the other half of the work. */
+void contest_server(pid_t server);
+
 /** Whether ONLY lets a contest run. Ask before making what it needs. */
 bool contest_wanted(const char *title);
 

@@ -14,9 +14,12 @@
 #include "contest.h"
 #include "flight.h"
 #include "larder_use.h"
+#include "memcached.h"
 #include "memory.h"
+#include "pickle.h"
 #include "redis.h"
 #include "server.h"
+#include "table.h"
 #include "threads.h"
 
 /* glibc leaves the atomic operations out of a mutex while a process has one thread. Who needs a mutex has more. */
@@ -52,8 +55,8 @@ static void stop_server(void)
 
 int main(int count, char **arguments)
 {
-    if (count != 3) {
-        die("usage: bench PRIVATE-FOLDER SUMMARY-FILE (benches/run.sh makes them)");
+    if (count != 4) {
+        die("usage: bench PRIVATE-FOLDER SUMMARY-FILE PYTHON (benches/run.sh makes them)");
     }
     FILE *summary = fopen(arguments[2], "w");
     if (summary == NULL) {
@@ -75,6 +78,14 @@ int main(int count, char **arguments)
     threads_contests(&running, context);
     printf("\n## In memory: larder against std::unordered_map under std::mutex\n");
     memory_contests(context);
+    printf("\n## memcached: larder against libmemcached %s\n", memcached_peer_version());
+    memcached_contests(arguments[1]);
+    contest_server(running.pid);
+    printf("\n## SQLite: larder against prepared statements in C, SQLite %s\n", table_version());
+    table_contests(arguments[1]);
+    printf("\n## From a pickle to JSON text: larder against CPython\n");
+    pickle_contests(arguments[3], "benches/pickles.py");
+    contest_server(running.pid);
     contest_end(summary);
     fclose(summary);
     larder_error *error = NULL;

@@ -255,6 +255,12 @@ static const struct path paths[] = {
     {"A10", TIME, 0.80, "A10: 32 threads that get synchronously"},
     {"A10", TIME, 1.05, "A10: 2 and 8 threads that get synchronously"},
     {"C1", TIME, 0.95, "C1: hit in memory among 64 keys, against a C++ map"},
+    {"B1", TIME, 1.05, "B1: synchronous memcached get and set up to 1 KiB, one core, against libmemcached"},
+    {"B1", TIME, 0.85, "B1: the same, 64 KiB"},
+    {"E1", TIME, 1.25, "E1: SQLite get up to 1 KiB, against a prepared select in C"},
+    {"E1", TIME, 1.15, "E1: the same, 64 KiB"},
+    {"E2", TIME, 1.05, "E2: SQLite set, against a prepared upsert in C"},
+    {"F1", TIME, 0.15, "F1: pickle to JSON text, against CPython"},
 };
 
 /* The verdicts of a path; how many that are. */

@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Measures larder beside hiredis and beside a C++ map, and writes target/bench/report.md. See README.md in this folder.
+# Measures larder beside hiredis, a C++ map, libmemcached, SQLite and CPython, and writes target/bench/report.md. See README.md in this folder.
 # ROUNDS=n: rounds a contest. ONLY=a,b: contests whose title holds one of these texts. PYTHON: which Python fetches.
 set -euo pipefail
 cd "$(dirname "$0")/.."
@@ -36,6 +36,19 @@ fetch_hiredis() {
     [ -f "$hiredis/hiredis.h" ] || tar -xzf "$out/$hiredis_tar" -C "$out"
 }
 
+# The SQLite that larder is linked with, for the baseline to be the same one: its header and its static library.
+find_sqlite() {
+    sqlite_header=$(cargo metadata --format-version 1 --locked | "$python" -c '
+import json, os, sys
+for package in json.load(sys.stdin)["packages"]:
+    if package["name"] == "libsqlite3-sys":
+        print(os.path.join(os.path.dirname(package["manifest_path"]), "sqlite3"))')
+    # shellcheck disable=SC2012 # the newest, of names without spaces
+    sqlite_library=$(ls -t "$release"/build/libsqlite3-sys-*/out/libsqlite3.a 2>/dev/null | head -n 1)
+    [ -f "$sqlite_header/sqlite3.h" ] && [ -f "$sqlite_library" ] ||
+        { say "SQLite of libsqlite3-sys is not where it was expected"; exit 1; }
+}
+
 # The shared library under its soname, as it would be installed, and the program that links it.
 build() {
     say "building liblarder.so (release) and the program"
@@ -48,22 +61,27 @@ build() {
         cc -std=gnu99 -O3 -fPIC -c "$hiredis/$unit.c" -o "$out/hiredis-$unit.o"
         objects+=("$out/hiredis-$unit.o")
     done
-    for unit in main contest report load server client peer redis flight fly_hiredis fly_larder threads; do
-        cc -std=gnu17 -O2 "${warnings[@]}" -Iinclude -isystem "$hiredis" -c "benches/$unit.c" -o "$out/$unit.o"
+    find_sqlite
+    local own="main contest report load server client peer redis flight fly_hiredis fly_larder threads mc_server memcached"
+    for unit in $own table pickle; do
+        cc -std=gnu17 -O2 "${warnings[@]}" -Iinclude -isystem "$hiredis" -isystem "$sqlite_header" -c "benches/$unit.c" \
+            -o "$out/$unit.o"
         objects+=("$out/$unit.o")
     done
     c++ -std=c++20 -O2 "${warnings[@]}" -Iinclude -c benches/memory.cc -o "$out/memory.o"
     # shellcheck disable=SC2016 # the loader reads $ORIGIN
-    c++ -o "$out/bench" "${objects[@]}" "$out/memory.o" "$out/$soname" -Wl,-rpath,'$ORIGIN' -lpthread -lm
+    c++ -o "$out/bench" "${objects[@]}" "$out/memory.o" "$out/$soname" "$sqlite_library" -Wl,-rpath,'$ORIGIN' \
+        -lmemcached -lpthread -lm -ldl
     cc -std=gnu17 -O2 "${warnings[@]}" benches/probe.c -o "$out/probe"
     echo 'int bench_nothing;' | cc -x c -shared -fPIC -o "$out/nothing.so" -
 }
 
 head_of_report() {
-    echo "# larder beside hiredis and beside a C++ map"
+    echo "# larder beside hiredis, a C++ map, libmemcached, SQLite in C, and CPython"
     echo
     echo "$(date -u +%Y-%m-%dT%H:%MZ), $(sed -n 's/^model name.*: //p' /proc/cpuinfo | head -n 1)," \
-        "$(nproc) cores, Linux $(uname -r), $(redis-server --version | cut -d' ' -f1-3), $(cc --version | head -n 1)."
+        "$(nproc) cores, Linux $(uname -r), $(redis-server --version | cut -d' ' -f1-3)," \
+        "$(memcached --version), $("$python" --version), $(cc --version | head -n 1)."
     echo "How to read this: benches/README.md. Ratios are to the baseline in the same round; less is faster."
 }
 
@@ -89,12 +107,14 @@ need cc gcc
 need c++ g++
 need strip binutils
 need redis-server redis-server
+need memcached memcached
 need "$python" python3-pip
+[ -e /usr/include/libmemcached/memcached.h ] || { say "libmemcached is needed (on Debian: apt-get install libmemcached-dev)"; exit 1; }
 fetch_hiredis
 build
 private=$(mktemp -d)
 trap 'rm -rf "$private"' EXIT
-"$out/bench" "$private" "$out/summary.md" >"$out/contests.md"
+"$out/bench" "$private" "$out/summary.md" "$python" >"$out/contests.md"
 {
     head_of_report
     echo
