@@ -10,7 +10,8 @@ ASAN_TRIPLE := x86_64-unknown-linux-gnu
 ASAN := $(TARGET)/asan/$(ASAN_TRIPLE)/debug
 VERSION := $(shell sed -n 's/^version = "\(.*\)"/\1/p' Cargo.toml | head -n 1)
 SONAME := liblarder.so.0
-EXAMPLES := quickstart errors many callbacks shared_with_django epoll_queue game_loop prefork cancel libuv_queue
+EXAMPLES := quickstart errors many callbacks shared_with_django session create_table epoll_queue game_loop prefork cancel \
+	libuv_queue
 CFLAGS ?= -O2
 STRICT := -std=c11 -D_GNU_SOURCE -Wall -Wextra -Wpedantic -Werror
 # Where the bindings' tests find the library: the release, or a folder that is given.
@@ -29,7 +30,7 @@ help:
 	@echo 'make faults    what faults of the network cost the calls that meet them, as a table'
 	@echo 'make fuzz      the reply decoder against redis-rs, FUZZ_SECONDS=60 a test'
 	@echo 'make header    writes include/larder.h anew from src/capi'
-	@echo 'make bench     compares with hiredis and a C++ map; writes target/bench/report.md'
+	@echo 'make bench     compares with hiredis, libmemcached, SQLite, CPython …; writes target/bench/report.md'
 	@echo 'make install   PREFIX=$(PREFIX) LIBDIR=$(LIBDIR) DESTDIR=; builds only if nothing is built'
 	@echo 'make clean     removes target/'
 
@@ -48,7 +49,7 @@ examples: build
 		$(CC) $(STRICT) $(CFLAGS) -Iinclude examples-c/$$name.c -o "$(TARGET)/demo/$$name" -L"$(RELEASE)" -llarder \
 			-Wl,-rpath,'$$ORIGIN/../release' -pthread $$more || exit 1; \
 	done
-	@cp examples-c/caches.json examples-c/shared.json examples-c/django_side.py "$(TARGET)/demo/"
+	@cp examples-c/caches.json examples-c/shared.json examples-c/database.json examples-c/django_side.py "$(TARGET)/demo/"
 
 # In target/demo, since the configuration names a folder relative to where it is read.
 demo: examples
@@ -62,7 +63,7 @@ deps:
 lint:
 	cargo fmt --check
 	cargo clippy --all-targets -- -D warnings
-	for feature in '' memory file redis tls; do \
+	for feature in '' memory file redis tls memcached sqlite sqlite-system postgres mysql diskcache; do \
 		cargo clippy --lib --no-default-features --features "$$feature" -- -D warnings || exit 1; \
 	done
 
@@ -138,7 +139,8 @@ header:
 bench: deps
 	PYTHON=$(or $(LARDER_PYTHON),$(CURDIR)/target/python/bin/python) benches/run.sh
 
-# What `make build` has made is installed as it is, so that root needs no cargo.
+# What `make build` has made is installed as it is, so that root needs no cargo. Where it was built with `sqlite-system` the
+# static library needs the system's SQLite.
 install:
 	@test -e "$(RELEASE)/liblarder.so" -a -e "$(RELEASE)/liblarder.a" || $(MAKE) --no-print-directory build
 	install -d "$(DESTDIR)$(PREFIX)/include" "$(DESTDIR)$(LIBDIR)/pkgconfig"
@@ -147,7 +149,8 @@ install:
 	ln -sf liblarder.so.$(VERSION) "$(DESTDIR)$(LIBDIR)/$(SONAME)"
 	ln -sf $(SONAME) "$(DESTDIR)$(LIBDIR)/liblarder.so"
 	install -m 644 "$(RELEASE)/liblarder.a" "$(DESTDIR)$(LIBDIR)/liblarder.a"
-	sed -e 's|@PREFIX@|$(PREFIX)|' -e 's|@LIBDIR@|$(LIBDIR)|' -e 's|@VERSION@|$(VERSION)|' \
+	sqlite=; if grep -q 'libsqlite3\.so' "$(RELEASE)/liblarder.so"; then sqlite=' -lsqlite3'; fi; \
+	sed -e 's|@PREFIX@|$(PREFIX)|' -e 's|@LIBDIR@|$(LIBDIR)|' -e 's|@VERSION@|$(VERSION)|' -e "s|@SQLITE@|$$sqlite|" \
 		-e 's|^libdir=$(PREFIX)/|libdir=$${prefix}/|' tools/larder.pc.in > "$(DESTDIR)$(LIBDIR)/pkgconfig/larder.pc"
 
 clean:
