@@ -47,24 +47,32 @@ impl Drop for Last {
     }
 }
 
-/// Runs a job in its turn, or refuses it at its deadline.
-pub async fn run(spawner: Arc<dyn Spawner>, place: Place, turn: Turn, deadline: Deadline, given: Given) {
-    let end = Instant::from_std(deadline.end());
+/// Runs a job in its turn, or refuses it at its deadline; and where the runtime drops this, even before it began.
+pub fn run(
+    spawner: Arc<dyn Spawner>,
+    place: Place,
+    turn: Turn,
+    deadline: Deadline,
+    given: Given,
+) -> impl Future<Output = ()> + Send {
     let last = Last(given.clone());
-    if timeout_at(end, turn).await.is_err() {
-        return given.refuse(late("waiting for others on its keys", &deadline));
-    }
-    let (began, begins) = oneshot::channel::<()>();
-    let work = move || {
-        let last = last;
-        drop(began);
-        last.0.run(Ok(()));
-        drop(place);
-    };
-    if let Err(error) = spawner.spawn_blocking(Box::new(work)) {
-        return given.refuse(error);
-    }
-    if timeout_at(end, begins).await.is_err() {
-        given.refuse(late("waiting for a thread", &deadline));
+    let end = Instant::from_std(deadline.end());
+    async move {
+        if timeout_at(end, turn).await.is_err() {
+            return given.refuse(late("waiting for others on its keys", &deadline));
+        }
+        let (began, begins) = oneshot::channel::<()>();
+        let work = move || {
+            let last = last;
+            drop(began);
+            last.0.run(Ok(()));
+            drop(place);
+        };
+        if let Err(error) = spawner.spawn_blocking(Box::new(work)) {
+            return given.refuse(error);
+        }
+        if timeout_at(end, begins).await.is_err() {
+            given.refuse(late("waiting for a thread", &deadline));
+        }
     }
 }
