@@ -208,6 +208,8 @@ pub fn tcp(port: u16) -> Address {
 /// What an answer says, without what differs from run to run.
 pub fn said(answer: &Result<Reply>) -> String {
     match answer {
+        // two that are compared were not asked at the same moment
+        Ok(Reply::Left(Some(Ttl::Millis(left @ 60_000..)))) => format!("left about {}0 s", (left + 5_000) / 10_000),
         Ok(Reply::Left(Some(Ttl::Millis(left)))) => format!("left about {} s", (left + 999) / 1000),
         Ok(Reply::Page(page)) => {
             let mut keys = page.keys.clone();
