@@ -1,18 +1,44 @@
 //! Made keys: prefix, version and key become the key of the server (contract: K rules).
 
+use std::sync::Arc;
+
+use crate::error::Result;
 use crate::text;
 
 /// The longest key that memcached takes (Django's MEMCACHE_MAX_KEY_LENGTH), in code points where Django counts.
 const LONGEST_FOR_MEMCACHED: usize = 250;
 
 /// The function that makes keys.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
+#[derive(Clone, Debug, PartialEq, Eq, Default)]
 pub enum KeyFunction {
     /// Django's own, `prefix:version:key` (K-1).
     #[default]
     Default,
     /// The key as it is (K-4).
     AsIs,
+    /// What a program has plugged in under this name (P-6).
+    Own(Arc<str>),
+}
+
+/// The function that finds the user's key in a made one (DR-2).
+#[derive(Clone, Debug, PartialEq, Eq, Default)]
+pub enum ReverseKey {
+    /// What was put before it is taken off.
+    #[default]
+    Exact,
+    /// django-redis's own: what is behind the second colon.
+    SecondColon,
+    /// That of the key function which a program has plugged in under this name.
+    Own(Arc<str>),
+}
+
+/// A key function that a program has plugged in. Called on the thread that begins an operation.
+pub trait MakeKey: Send + Sync {
+    /// The made key, in UTF-8.
+    fn make(&self, key: &str, prefix: &str, version: &str) -> Result<Vec<u8>>;
+
+    /// The user's key in a made one; `None` where the function has no way back.
+    fn reverse(&self, made: &[u8]) -> Result<Option<Vec<u8>>>;
 }
 
 /// How an alias makes its keys.
@@ -24,6 +50,8 @@ pub struct KeyRules {
     pub version: String,
     /// KEY_FUNCTION.
     pub function: KeyFunction,
+    /// REVERSE_KEY_FUNCTION.
+    pub reverse: ReverseKey,
 }
 
 /// A made key. Short ones (nearly all) live on the stack.
@@ -44,6 +72,11 @@ impl MadeKey {
     /// A key that is final already.
     pub fn as_is(key: &str) -> Self {
         Self::joined(b"", key)
+    }
+
+    /// A key of these bytes.
+    pub fn of_bytes(key: &[u8]) -> Self {
+        Self::of(b"", key)
     }
 
     /// `head`, which ends with the colon behind the version, and a user's key.
@@ -85,11 +118,12 @@ impl KeyRules {
         MadeKey::joined(&self.head(version), key)
     }
 
-    /// What every key made under `version` begins with; empty where keys are used as they are.
+    /// What every key made under `version` begins with; empty where keys are used as they are, or made by a function
+    /// that is plugged in.
     pub fn head(&self, version: Option<&str>) -> Vec<u8> {
         match self.function {
             KeyFunction::Default => format!("{}:{}:", self.prefix, version.unwrap_or(&self.version)).into_bytes(),
-            KeyFunction::AsIs => Vec::new(),
+            KeyFunction::AsIs | KeyFunction::Own(_) => Vec::new(),
         }
     }
 

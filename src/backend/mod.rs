@@ -315,6 +315,12 @@ pub struct Health {
     pub connect_failures: u64,
 }
 
+/// A kind of backend that a program has plugged in.
+pub trait OpenBackend: Send + Sync {
+    /// Opens an alias of it. `entry` is the alias's entry of CACHES, as JSON.
+    fn open(&self, alias: &str, entry: &str, spawner: &Arc<dyn Spawner>) -> Result<Arc<dyn Backend>>;
+}
+
 /// What backends that need threads or tasks are given.
 pub trait Spawner: Send + Sync {
     /// Makes what tasks need, so that a failure can be told before there is one to drop.

@@ -14,7 +14,7 @@ use crate::error::{Error, Kind, Result};
 use crate::lock::Mutex;
 use crate::log::{Level, Log};
 use crate::runtime::{CallbackThread, Queue, Runtime, next_operation};
-use crate::store::Surroundings;
+use crate::store::{Plugins, Surroundings};
 use crate::sys::{self, GENERATIONS, PerGeneration, PerProcess};
 
 /// Operations that a context accepts for callbacks before it refuses more with LARDER_EBUSY.
@@ -26,6 +26,7 @@ const GRACE: (u32, u32) = (3, 4);
 /// A configuration, and this process's context.
 pub(crate) struct Home {
     pub config: Arc<Config>,
+    plugins: Arc<Plugins>,
     log: LogTarget,
     context: PerProcess<Arc<Context>>,
 }
@@ -35,12 +36,13 @@ impl Home {
     pub fn open(text: &[u8], log: LogTarget) -> Result<Self> {
         be_silent();
         sys::watch_forks();
-        let config = Arc::new(config::read(text, &|name| std::env::var(name).ok())?);
-        let context = Context::new(config.clone(), log);
+        let plugins = Arc::new(super::plugin::registered());
+        let config = Arc::new(config::read_with(text, &|name| std::env::var(name).ok(), &plugins.registered())?);
+        let context = Context::new(config.clone(), plugins.clone(), log);
         for warning in &config.warnings {
             context.log.record(Level::Warning, &format_args!("{warning}"));
         }
-        Ok(Self { config, log, context: PerProcess::new(Arc::new(context)) })
+        Ok(Self { config, plugins, log, context: PerProcess::new(Arc::new(context)) })
     }
 
     /// This process's context; a forked child gets one of its own, unless its parent had shut it down.
@@ -49,7 +51,7 @@ impl Home {
             if inherited.is_shut_down() {
                 return Err(Error::new(Kind::Shutdown, "the context is shut down"));
             }
-            Ok(Arc::new(Context::new(self.config.clone(), self.log)))
+            Ok(Arc::new(Context::new(self.config.clone(), self.plugins.clone(), self.log)))
         })
     }
 }
@@ -77,11 +79,12 @@ pub(crate) struct Context {
 static KEEPERS: PerGeneration<Mutex<usize>> = PerGeneration::new([const { Mutex::new(0) }; GENERATIONS]);
 
 impl Context {
-    fn new(config: Arc<Config>, log: LogTarget) -> Self {
+    fn new(config: Arc<Config>, plugins: Arc<Plugins>, log: LogTarget) -> Self {
         let (runtime, queue, log) = (Runtime::new(), Queue::new(CALLBACK_CAPACITY), Arc::new(HostLog::new(log)));
         let around = Surroundings {
             #[cfg(feature = "memory")]
             tables: crate::backend::memory::Tables::shared(),
+            plugins,
             spawner: runtime.clone(),
             log: log.clone(),
         };

@@ -16,6 +16,7 @@ pub mod live;
 pub mod log;
 pub mod many;
 pub mod operation;
+mod plugin;
 pub mod queue;
 pub mod request;
 pub mod session;

@@ -28,7 +28,7 @@ pub(super) fn encode(codec: &Codec, input: Input<'_>) -> Result<Stored> {
             let tree = json::read(text, &codec.limits)?;
             let native = native_root(&tree);
             if native.is_none() {
-                let pickle = super::pickle::write::tree(&tree, codec.protocol, &codec.limits)?;
+                let pickle = super::pickle::write::tree(&tree, codec.protocol(), &codec.limits)?;
                 return Ok(Stored { bytes: pickle.into(), flags: PICKLE });
             }
             native
@@ -36,7 +36,7 @@ pub(super) fn encode(codec: &Codec, input: Input<'_>) -> Result<Stored> {
         Input::Stored(_) => None,
     };
     let Some((flags, bytes)) = native else {
-        return Ok(Stored { flags: PICKLE, ..codec.pickled(input)? });
+        return Ok(Stored { bytes: codec.serialise(input)?.into(), flags: PICKLE });
     };
     if bytes.len() > codec.limits.bytes {
         let reason = format!("the value is larger than the limit of {} bytes", codec.limits.bytes);
@@ -135,8 +135,7 @@ mod tests {
     use crate::codec::Form;
     use crate::value::{Limits, ValueKind};
 
-    const CODEC: Codec =
-        Codec { protocol: 5, form: Form::DiskCache, limits: Limits { bytes: 1000, nodes: 1000, depth: 10 } };
+    const CODEC: Codec = Codec::pickling(5, Form::DiskCache, Limits { bytes: 1000, nodes: 1000, depth: 10 });
 
     fn stored(input: Input<'_>) -> (u32, Vec<u8>) {
         let stored = CODEC.encode(input).unwrap();

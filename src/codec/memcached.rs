@@ -31,13 +31,13 @@ const MIN_COMPRESSED: usize = 400;
 /// The value and the flags to store.
 pub(super) fn encode(codec: &Codec, input: Input<'_>) -> Result<Stored> {
     let int_flag = if codec.form == Form::PyLibMc { LONG } else { INTEGER };
-    let pickled = |tree: &Tree| pickle::write::tree(tree, codec.protocol, &codec.limits);
+    let pickled = |tree: &Tree| pickle::write::tree(tree, codec.protocol(), &codec.limits);
     let (flags, bytes) = match input {
         Input::Stored(bytes) => (PICKLE, codec.within_limit(bytes)?.to_vec()),
         Input::Bytes(bytes) => (BYTES, codec.within_limit(bytes)?.to_vec()),
         Input::Text(text) => (TEXT, codec.within_limit(text.as_bytes())?.to_vec()),
         Input::Number(Number::Int(int)) => (int_flag, digits(int)?),
-        Input::Number(number) => (PICKLE, pickle::write::number(number, codec.protocol, &codec.limits)?),
+        Input::Number(number) => (PICKLE, pickle::write::number(number, codec.protocol(), &codec.limits)?),
         Input::Json(text) => {
             let tree = json::read(text, &codec.limits)?;
             match tree.root {

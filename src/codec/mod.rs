@@ -3,6 +3,8 @@
 //! Nothing that is read is ever executed: a pickle is a list of instructions for a small machine, and this machine
 //! makes data only (PK-7).
 
+use std::sync::Arc;
+
 use bytes::Bytes;
 use num_bigint::BigInt;
 use num_traits::ToPrimitive;
@@ -12,33 +14,57 @@ use crate::stored::{Stored, StoredRef};
 use crate::value::arena::{Node, Tables};
 use crate::value::{self, Limits, Number, Tree};
 
+pub mod compress;
 #[cfg(feature = "diskcache")]
 pub mod diskcache;
 mod glance;
+pub mod herd;
 pub mod json;
 #[cfg(feature = "memcached")]
 pub mod memcached;
+pub mod msgpack;
+pub mod own;
 pub mod pickle;
 pub mod raw;
 
+use compress::Compressor;
+
 /// How an alias turns values into bytes.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone)]
 pub struct Codec {
-    /// The pickle protocol to write, 2 to 5.
-    pub protocol: u8,
     /// What is stored for what.
     pub form: Form,
+    /// Who makes bytes of values.
+    pub serializer: Serializer,
+    /// Who makes them fewer.
+    pub compressor: Compressor,
     /// Bounds for both directions.
     pub limits: Limits,
+}
+
+/// Who makes bytes of values, and values of bytes (DR-13).
+#[derive(Clone)]
+pub enum Serializer {
+    /// Pickles, written with this protocol, 0 to 5; all are read.
+    Pickle(u8),
+    /// `json.dumps` and `json.loads`, with Django's encoder.
+    Json,
+    /// `msgpack.dumps` and `msgpack.loads`.
+    MsgPack,
+    /// What a program has plugged in.
+    Own(Arc<dyn own::Serialize>),
 }
 
 /// What a family of backends stores for a value.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Form {
-    /// A pickle for everything.
+    /// The serializer's bytes for everything.
     Pickle,
-    /// Redis: integers are written as bare digits and read back by rule I, everything else is a pickle (R-4, DR-10).
+    /// Redis: integers are written as bare digits and read back by rule I, everything else goes through the serializer
+    /// (R-4, DR-10).
     RedisIntegers,
+    /// django-valkey: floats are bare digits too, and are read back by rules of their own (1.16).
+    ValkeyNumbers,
     /// PyMemcacheCache: the flags say what it is (M-7).
     #[cfg(feature = "memcached")]
     PyMemcache {
@@ -64,7 +90,7 @@ pub enum Input<'a> {
     Json(&'a [u8]),
     /// A number.
     Number(&'a Number),
-    /// Serialised already; with memcached and diskcache, a pickle.
+    /// Serialised already (and compressed); with memcached and diskcache, a pickle.
     Stored(&'a [u8]),
 }
 
@@ -86,18 +112,20 @@ pub enum Glance<'a> {
 }
 
 impl Codec {
+    /// The codec of a cache that pickles everything without compression.
+    pub const fn pickling(protocol: u8, form: Form, limits: Limits) -> Self {
+        Self { form, serializer: Serializer::Pickle(protocol), compressor: Compressor::none(), limits }
+    }
+
     /// The bytes to store for a value.
     ///
     /// # Errors
     ///
-    /// [`Kind::Invalid`] for a text that is not JSON, [`Kind::TooBig`] for what exceeds the limits and for ints of
-    /// more than 4300 digits, [`Kind::Config`] for a protocol that is not 2 to 5.
+    /// [`Kind::Invalid`] for a text that is not JSON, [`Kind::Type`] for what the serializer cannot write,
+    /// [`Kind::TooBig`] for what exceeds the limits and for ints of more than 4300 digits.
     pub fn encode(&self, input: Input<'_>) -> Result<Stored> {
-        if !(2..=5).contains(&self.protocol) {
-            return Err(Error::new(Kind::Config, "pickles are written with protocols 2 to 5"));
-        }
         match self.form {
-            Form::Pickle | Form::RedisIntegers => self.pickled(input),
+            Form::Pickle | Form::RedisIntegers | Form::ValkeyNumbers => self.numbers_or_serialised(input),
             #[cfg(feature = "memcached")]
             Form::PyMemcache { .. } | Form::PyLibMc => memcached::encode(self, input),
             #[cfg(feature = "diskcache")]
@@ -105,25 +133,57 @@ impl Codec {
         }
     }
 
-    /// The value as a pickle, or as bare digits where the form says so.
-    fn pickled(&self, input: Input<'_>) -> Result<Stored> {
-        let raw_integers = self.form == Form::RedisIntegers;
-        let limits = &self.limits;
-        let stored = match input {
-            Input::Stored(bytes) => self.within_limit(bytes)?.to_vec(),
-            Input::Bytes(bytes) => pickle::write::bytes(bytes, self.protocol, limits)?,
-            Input::Text(text) => pickle::write::text(text, self.protocol, limits)?,
-            Input::Number(Number::Int(int)) if raw_integers => digits(int)?,
-            Input::Number(number) => pickle::write::number(number, self.protocol, limits)?,
+    /// Bare digits where the form says so, else serialised and compressed (DR-10).
+    fn numbers_or_serialised(&self, input: Input<'_>) -> Result<Stored> {
+        let raw_integers = self.form != Form::Pickle;
+        let serialised = match input {
+            Input::Stored(bytes) => return Ok(self.within_limit(bytes)?.to_vec().into()),
+            Input::Number(Number::Int(int)) if raw_integers => return Ok(digits(int)?.into()),
             Input::Json(text) => {
-                let tree = json::read(text, limits)?;
-                match tree.int_text().filter(|_| raw_integers) {
-                    Some(text) => text?.into_bytes(), // R-4, DR-10
-                    None => pickle::write::tree(&tree, self.protocol, limits)?,
+                let tree = json::read(text, &self.limits)?;
+                if let Some(text) = tree.int_text().filter(|_| raw_integers) {
+                    return Ok(text?.into_bytes().into()); // R-4, DR-10
                 }
+                self.serialise_tree(&tree)?
             }
+            input => self.serialise(input)?,
         };
-        Ok(stored.into())
+        Ok(self.compressor.compress(serialised, &self.limits)?.into())
+    }
+
+    /// What the serializer makes of a value.
+    fn serialise(&self, input: Input<'_>) -> Result<Vec<u8>> {
+        let limits = &self.limits;
+        match &self.serializer {
+            Serializer::Pickle(protocol) => match input {
+                Input::Stored(bytes) => Ok(self.within_limit(bytes)?.to_vec()),
+                Input::Bytes(bytes) => pickle::write::bytes(bytes, *protocol, limits),
+                Input::Text(text) => pickle::write::text(text, *protocol, limits),
+                Input::Number(number) => pickle::write::number(number, *protocol, limits),
+                Input::Json(text) => pickle::write::tree(&json::read(text, limits)?, *protocol, limits),
+            },
+            Serializer::Json => json::serialise(input, limits),
+            Serializer::MsgPack => msgpack::serialise(input, limits),
+            Serializer::Own(own) => own.dumps(input, limits),
+        }
+    }
+
+    /// The same for a tree.
+    fn serialise_tree(&self, tree: &Tree) -> Result<Vec<u8>> {
+        match &self.serializer {
+            Serializer::Pickle(protocol) => pickle::write::tree(tree, *protocol, &self.limits),
+            Serializer::Json => json::serialise_tree(tree, &self.limits),
+            Serializer::MsgPack => msgpack::write(tree, &self.limits),
+            Serializer::Own(own) => own.dumps(Input::Json(json::write(tree, &self.limits)?.0.as_bytes()), &self.limits),
+        }
+    }
+
+    /// The protocol of pickles that are written whatever the serializer.
+    fn protocol(&self) -> u8 {
+        match self.serializer {
+            Serializer::Pickle(protocol) => protocol,
+            _ => 5, // PK-1
+        }
     }
 
     /// Reads stored bytes as a whole.
@@ -134,12 +194,12 @@ impl Codec {
     pub fn decode(&self, stored: &Stored) -> Result<Tree> {
         let bytes = &stored.bytes;
         match self.form {
-            Form::RedisIntegers if bytes.len() <= self.limits.bytes => {
+            Form::RedisIntegers | Form::ValkeyNumbers if bytes.len() <= self.limits.bytes => {
                 if let Some(int) = raw::int(bytes) {
-                    return tree_of(int, &self.limits);
+                    return tree_of(int, &self.limits); // DR-11
                 }
             }
-            Form::Pickle | Form::RedisIntegers => {}
+            Form::Pickle | Form::RedisIntegers | Form::ValkeyNumbers => {}
             #[cfg(feature = "memcached")]
             Form::PyMemcache { .. } | Form::PyLibMc => return memcached::decode(self, stored),
             #[cfg(feature = "diskcache")]
@@ -147,14 +207,26 @@ impl Codec {
             #[cfg(feature = "diskcache")]
             Form::DiskCache => {}
         }
-        pickle::read::read(bytes, &self.limits)
+        self.deserialise(&self.compressor.decompress(bytes, &self.limits)?)
+    }
+
+    fn deserialise(&self, serialised: &Bytes) -> Result<Tree> {
+        match &self.serializer {
+            Serializer::Pickle(_) => pickle::read::read(serialised, &self.limits),
+            Serializer::Json => json::deserialise(serialised, &self.limits),
+            Serializer::MsgPack => msgpack::read(serialised, &self.limits),
+            Serializer::Own(own) => own.loads(serialised, &self.limits),
+        }
     }
 
     /// Understands the common simple forms in place; `None` for everything else, also for what cannot be decoded.
     pub fn glance<'a>(&self, stored: StoredRef<'a>) -> Option<Glance<'a>> {
+        let pickled = matches!(self.serializer, Serializer::Pickle(_)) && self.compressor.is_none();
         match self.form {
-            Form::Pickle => glance::pickled(stored.bytes, &self.limits),
-            Form::RedisIntegers => glance::pickled_or_digits(stored.bytes, &self.limits),
+            Form::Pickle => glance::pickled(stored.bytes, &self.limits).filter(|_| pickled),
+            Form::RedisIntegers if pickled => glance::pickled_or_digits(stored.bytes, &self.limits),
+            Form::RedisIntegers if stored.bytes.len() <= self.limits.bytes => glance::digits(stored.bytes),
+            Form::RedisIntegers | Form::ValkeyNumbers => None,
             #[cfg(feature = "memcached")]
             Form::PyMemcache { .. } | Form::PyLibMc => memcached::glance(self, stored),
             #[cfg(feature = "diskcache")]

@@ -32,12 +32,70 @@ pub struct Alias {
     pub ttl: Ttl,
     /// MAX_ENTRIES and CULL_FREQUENCY (P-2, P-3).
     pub culling: Culling,
-    /// The pickle protocol to write (PK-1, PICKLE_VERSION).
-    pub protocol: u8,
+    /// Who makes bytes of values (SERIALIZER, PICKLE_VERSION, PK-1).
+    pub serializer: Serializer,
+    /// Who makes them fewer (COMPRESSOR).
+    pub compressor: Compressor,
     /// What BACKEND names, with its own settings.
     pub family: Family,
     /// larder's own settings, from `"LARDER"`.
     pub settings: Settings,
+}
+
+impl Alias {
+    /// The pickle protocol to write, whatever the serializer.
+    pub fn protocol(&self) -> u8 {
+        match self.serializer {
+            Serializer::Pickle(protocol) => protocol,
+            _ => 5,
+        }
+    }
+}
+
+/// Who makes bytes of values (DR-13).
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Serializer {
+    /// Pickles of this protocol, 0 to 5.
+    Pickle(u8),
+    /// `json`.
+    Json,
+    /// `msgpack`.
+    MsgPack,
+    /// What a program has plugged in under this name.
+    Own(Arc<str>),
+}
+
+/// A compressor's settings (DR-12, 1.16).
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Compressor {
+    /// Which.
+    pub method: CompressorMethod,
+    /// Only what is longer is compressed, in bytes.
+    pub min_length: usize,
+    /// Whether what cannot be decompressed, for whatever reason, is taken as it is (1.16).
+    pub forgives: bool,
+}
+
+impl Default for Compressor {
+    fn default() -> Self {
+        Self { method: CompressorMethod::Identity, min_length: 0, forgives: false }
+    }
+}
+
+/// The compressors.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[allow(missing_docs, reason = "the compressors' names")]
+pub enum CompressorMethod {
+    Identity,
+    Zlib,
+    Gzip,
+    Lzma,
+    Lz4,
+    Zstd,
+    Bz2,
+    Brotli,
+    /// What a program has plugged in under this name; it says from which length on it is used.
+    Own(Arc<str>),
 }
 
 /// When and how much a local backend culls.
@@ -82,6 +140,8 @@ pub enum Family {
     Database(Database),
     /// `diskcache.DjangoCache`.
     DiskCache(DiskCache),
+    /// A backend that a program has plugged in.
+    Plugged(Plugged),
     /// A backend, or a setting of one, that larder knows but does not have. Opening the alias answers `Kind::Config`
     /// with the reason; the other aliases can be used.
     NotBuiltIn {
@@ -105,18 +165,59 @@ impl fmt::Debug for Family {
             Self::Memcached(memcached) => memcached.fmt(f),
             Self::Database(database) => database.fmt(f),
             Self::DiskCache(disk) => disk.fmt(f),
+            Self::Plugged(plugged) => f.debug_struct("Plugged").field("name", &plugged.name).finish_non_exhaustive(),
             Self::NotBuiltIn { reason } => f.debug_struct("NotBuiltIn").field("reason", reason).finish(),
         }
     }
 }
 
-/// Which of the two Redis caches.
+/// A backend that a program has plugged in.
+#[derive(Clone)]
+pub struct Plugged {
+    /// The name under which it is registered: BACKEND.
+    pub name: Arc<str>,
+    /// LOCATION and OPTIONS for it: its entry, as JSON, with the environment's texts filled in. It may hold a password.
+    pub entry: String,
+}
+
+/// Which of the Redis caches.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Flavor {
     /// Django's own (rules R).
     Core,
     /// django-redis (rules DR).
     DjangoRedis,
+    /// django-valkey (1.16): as django-redis where nothing else is said.
+    DjangoValkey,
+}
+
+impl Flavor {
+    /// Whether it is django-redis, or its descendant.
+    pub fn is_django_redis(self) -> bool {
+        self != Self::Core
+    }
+}
+
+/// What several servers are to each other.
+#[derive(Clone)]
+pub enum Layout {
+    /// The others are replicas of the first: they are read from (R-2, DR-5).
+    Replicas {
+        /// Whether a write that the first does not take is tried on the others (REPLICA_READ_ONLY false: DR-6).
+        fail_over: bool,
+    },
+    /// Each has its share of the keys (DR-50). The URLs as they are written, in the order of the servers: they decide
+    /// which key is where, and may hold passwords.
+    Ring(Vec<String>),
+}
+
+impl fmt::Debug for Layout {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Replicas { fail_over } => f.debug_struct("Replicas").field("fail_over", fail_over).finish(),
+            Self::Ring(urls) => f.debug_tuple("Ring").field(&urls.len()).finish(),
+        }
+    }
 }
 
 /// The settings of a Redis alias.
@@ -126,8 +227,12 @@ pub struct Redis {
     pub flavor: Flavor,
     /// The server: the one that is written to.
     pub server: Server,
-    /// The servers that are read from instead of it, if there are any (R-2, DR-5).
+    /// The other servers, if there are any.
     pub replicas: Vec<Server>,
+    /// What they are.
+    pub layout: Layout,
+    /// HerdClient's CACHE_HERD_TIMEOUT (DR-40), where that is the client.
+    pub herd: Option<Duration>,
     /// When calls to a server that fails are to fail at once; `None`: never (`"LARDER": {"BREAKER": …}`).
     pub breaker: Option<BreakerRule>,
     /// How connections that rest are kept, and looked at.
@@ -193,7 +298,7 @@ impl Default for Keepalive {
 }
 
 /// One Redis server (rules U).
-#[derive(Clone)]
+#[derive(Clone, PartialEq, Eq)]
 pub struct Server {
     /// Where it listens.
     pub address: Address,
@@ -224,6 +329,23 @@ pub enum Address {
     Tls(String, u16, Box<Tls>),
     /// A socket's path.
     Unix(PathBuf),
+    /// Wherever Sentinels say that it is now (DR-31).
+    Service(Box<Service>),
+}
+
+/// A server that Sentinels are asked for (DR-31 to DR-37).
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Service {
+    /// The name as it is written.
+    pub name: String,
+    /// Whether the primary is wanted (`is_master`), or one of its replicas.
+    pub primary: bool,
+    /// The Sentinels, in order, one at least.
+    pub sentinels: Vec<Server>,
+    /// SENTINEL_KWARGS and the rest: how long connecting to a Sentinel may take.
+    pub connect: Option<Duration>,
+    /// TLS with the server (DR-37); `None`: none.
+    pub tls: Option<Box<Tls>>,
 }
 
 /// How TLS is spoken with a server (U-7; redis-py's `ssl_…`).

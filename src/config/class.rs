@@ -1,38 +1,82 @@
-//! Settings that name a Python class: the one that larder has, others that it knows, and strangers.
+//! Settings that name a Python class: those that larder has, others that it knows, a program's own, and strangers.
+
+use std::sync::Arc;
 
 use super::names::did_you_mean;
 use super::place::{Report, Setting};
 use crate::error::Result;
 
 /// The classes that a setting can name.
-pub(super) struct Classes {
+pub(super) struct Classes<T: 'static> {
     /// What they are, in a word.
     pub noun: &'static str,
-    /// What larder does as these do.
-    pub same: &'static [&'static str],
-    /// What it does not have yet.
+    /// What larder has.
+    pub known: &'static [(&'static str, T)],
+    /// What it does not have.
     pub later: &'static [&'static str],
     /// Other names that begin so are spelling mistakes; the rest are an application's own classes.
     pub home: &'static str,
+    /// The function with which a program registers one of its own; empty where it cannot.
+    pub register: &'static str,
 }
 
-impl Classes {
-    /// `None` where larder does what the named class does, or why not.
+/// What a name stands for.
+pub(super) enum Chosen<T> {
+    /// One of larder's.
+    Known(T),
+    /// One that the program has registered.
+    Own(Arc<str>),
+    /// One that is not there, and why.
+    Lacking(String),
+}
+
+impl<T> Chosen<T> {
+    /// Why it is not there.
+    pub fn lacking(self) -> Option<String> {
+        match self {
+            Self::Lacking(reason) => Some(reason),
+            Self::Known(_) | Self::Own(_) => None,
+        }
+    }
+}
+
+impl<T: Copy> Classes<T> {
+    /// Why larder cannot do what the named class does, where it cannot.
     pub fn lacking(&self, setting: &Setting<'_>, report: &Report) -> Result<Option<String>> {
+        Ok(self.choose(setting, &[], report)?.lacking())
+    }
+
+    /// What the setting names; `own` are the names that the program has registered.
+    pub fn choose(&self, setting: &Setting<'_>, own: &[Arc<str>], report: &Report) -> Result<Chosen<T>> {
         let path = setting.text(report)?;
-        if self.same.contains(&path) {
-            return Ok(None);
+        if let Some(name) = own.iter().find(|name| &***name == path) {
+            return Ok(Chosen::Own(name.clone()));
+        }
+        if let Some((_, known)) = self.known.iter().find(|(known, _)| *known == path) {
+            return Ok(Chosen::Known(*known));
         }
         let shown = report.shown(setting.value);
         let noun = self.noun;
         if self.later.contains(&path) {
-            return Ok(Some(format!("{}: the {noun} {shown} is not in this version of larder", setting.place)));
+            return Ok(Chosen::Lacking(format!(
+                "{}: the {noun} {shown} is not in this version of larder",
+                setting.place
+            )));
         }
+        let known: Vec<&str> = self.known.iter().map(|(known, _)| *known).chain(self.later.iter().copied()).collect();
         if path.starts_with(self.home) || !path.contains('.') {
-            let known = [self.same, self.later].concat();
             let hint = did_you_mean(path, &known);
             return Err(setting.place.error(format_args!("{shown} is not a {noun}{hint}")));
         }
-        Ok(Some(format!("{}: larder cannot use a {noun} of your own, {shown}", setting.place)))
+        let place = &setting.place;
+        if self.register.is_empty() {
+            return Ok(Chosen::Lacking(format!("{place}: larder cannot use a {noun} of your own, {shown}")));
+        }
+        let register = self.register;
+        let all: Vec<&str> = own.iter().map(|name| &**name).chain(known).collect();
+        let hint = did_you_mean(path, &all);
+        Ok(Chosen::Lacking(format!(
+            "{place}: nobody has registered a {noun} {shown} ({register} does, before the configuration is opened){hint}"
+        )))
     }
 }

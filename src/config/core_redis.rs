@@ -10,35 +10,38 @@ use super::python::is_true;
 use super::servers;
 use crate::error::Result;
 
-const SERIALIZERS: Classes = Classes {
+const SERIALIZERS: Classes<()> = Classes {
     noun: "serializer",
-    same: &["django.core.cache.backends.redis.RedisSerializer"],
+    known: &[("django.core.cache.backends.redis.RedisSerializer", ())],
     later: &[],
     home: "django.core.",
+    register: "",
 };
 
-const POOLS: Classes = Classes {
+const POOLS: Classes<()> = Classes {
     noun: "connection pool",
-    same: &[
-        "redis.ConnectionPool",
-        "redis.connection.ConnectionPool",
-        "redis.BlockingConnectionPool",
-        "redis.connection.BlockingConnectionPool",
+    known: &[
+        ("redis.ConnectionPool", ()),
+        ("redis.connection.ConnectionPool", ()),
+        ("redis.BlockingConnectionPool", ()),
+        ("redis.connection.BlockingConnectionPool", ()),
     ],
     later: &["redis.sentinel.SentinelConnectionPool"],
     home: "redis.",
+    register: "",
 };
 
-const PARSERS: Classes = Classes {
+const PARSERS: Classes<()> = Classes {
     noun: "parser",
-    same: &[
-        "redis.connection.DefaultParser",
-        "redis.connection._RESP2Parser",
-        "redis.connection._RESP3Parser",
-        "redis.connection._HiredisParser",
+    known: &[
+        ("redis.connection.DefaultParser", ()),
+        ("redis.connection._RESP2Parser", ()),
+        ("redis.connection._RESP3Parser", ()),
+        ("redis.connection._HiredisParser", ()),
     ],
     later: &[],
     home: "redis.",
+    register: "",
 };
 
 /// Reads what is this backend's own.

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use serde_json::Value;
 
-use super::alias::Family;
+use super::alias::{Family, Serializer};
 use super::class::Classes;
 use super::entry::{Built, Entry};
 use super::names::did_you_mean;
@@ -62,11 +62,12 @@ const SETTINGS: [&str; 12] = [
 /// diskcache's policies of eviction.
 const POLICIES: [&str; 4] = ["none", "least-recently-stored", "least-recently-used", "least-frequently-used"];
 
-const DISKS: Classes = Classes {
+const DISKS: Classes<()> = Classes {
     noun: "disk",
-    same: &["diskcache.Disk", "diskcache.core.Disk"],
+    known: &[("diskcache.Disk", ()), ("diskcache.core.Disk", ())],
     later: &["diskcache.JSONDisk", "diskcache.core.JSONDisk"],
     home: "diskcache.",
+    register: "",
 };
 
 /// Reads what is this backend's own.
@@ -109,7 +110,7 @@ pub(super) fn read(entry: &Entry<'_>, report: &mut Report) -> Result<Built> {
         return Ok(Built::plain(Family::NotBuiltIn { reason }));
     }
     let family = Family::DiskCache(DiskCache { directory, shards, settings });
-    Ok(Built { family, timeout: None, protocol })
+    Ok(Built { serializer: Serializer::Pickle(protocol), ..Built::plain(family) })
 }
 
 /// LOCATION, with `~` and `$NAME` replaced as diskcache does it.

@@ -1,14 +1,14 @@
 //! `django_redis.cache.RedisCache` (rules DR).
 
-use serde_json::{Map, Value};
+use std::sync::Arc;
 
-use super::alias::{Family, Flavor};
-use super::class::Classes;
+use super::alias::{Compressor, CompressorMethod, Family, Flavor, Serializer};
+use super::class::{Chosen, Classes};
 use super::connection::{self, Wanted, seconds, secret};
 use super::entry::{Built, Entry};
 use super::names::did_you_mean;
 use super::own::Own;
-use super::place::{Place, Report, Setting};
+use super::place::{Report, Setting};
 use super::python::{int, is_true};
 use super::servers;
 use crate::error::Result;
@@ -39,122 +39,228 @@ const KNOWN: [&str; 19] = [
 /// Python's default pickle protocol, which django-redis writes (PK-1).
 const DEFAULT_PROTOCOL: u8 = 4;
 
-const CLIENTS: Classes = Classes {
+/// Which client: what the servers are to each other, and what is stored beside values.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum Client {
+    /// DefaultClient.
+    Default,
+    /// HerdClient (DR-40).
+    Herd,
+    /// ShardClient (DR-50).
+    Shard,
+    /// SentinelClient (DR-31).
+    Sentinel,
+}
+
+const CLIENTS: Classes<Client> = Classes {
     noun: "client",
-    same: &["django_redis.client.DefaultClient", "django_redis.client.default.DefaultClient"],
-    later: &[
-        "django_redis.client.HerdClient",
-        "django_redis.client.herd.HerdClient",
-        "django_redis.client.ShardClient",
-        "django_redis.client.sharded.ShardClient",
-        "django_redis.client.SentinelClient",
-        "django_redis.client.sentinel.SentinelClient",
+    known: &[
+        ("django_redis.client.DefaultClient", Client::Default),
+        ("django_redis.client.default.DefaultClient", Client::Default),
+        ("django_redis.client.HerdClient", Client::Herd),
+        ("django_redis.client.herd.HerdClient", Client::Herd),
+        ("django_redis.client.ShardClient", Client::Shard),
+        ("django_redis.client.sharded.ShardClient", Client::Shard),
+        ("django_redis.client.SentinelClient", Client::Sentinel),
+        ("django_redis.client.sentinel.SentinelClient", Client::Sentinel),
     ],
+    later: &[],
     home: "django_redis.",
+    register: "",
 };
 
-const SERIALIZERS: Classes = Classes {
+const SERIALIZERS: Classes<Kind> = Classes {
     noun: "serializer",
-    same: &["django_redis.serializers.pickle.PickleSerializer"],
-    later: &["django_redis.serializers.json.JSONSerializer", "django_redis.serializers.msgpack.MSGPackSerializer"],
+    known: &[
+        ("django_redis.serializers.pickle.PickleSerializer", Kind::Pickle),
+        ("django_redis.serializers.json.JSONSerializer", Kind::Json),
+        ("django_redis.serializers.msgpack.MSGPackSerializer", Kind::MsgPack),
+    ],
+    later: &[],
     home: "django_redis.",
+    register: "larder_register_serializer",
 };
 
-const COMPRESSORS: Classes = Classes {
+/// A built-in serializer.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum Kind {
+    Pickle,
+    Json,
+    MsgPack,
+}
+
+/// A built-in compressor, and from which length on it is used (DR-12).
+const COMPRESSORS: Classes<(BuiltIn, usize)> = Classes {
     noun: "compressor",
-    same: &["django_redis.compressors.identity.IdentityCompressor"],
-    later: &[
-        "django_redis.compressors.zlib.ZlibCompressor",
-        "django_redis.compressors.gzip.GzipCompressor",
-        "django_redis.compressors.lz4.Lz4Compressor",
-        "django_redis.compressors.lzma.LzmaCompressor",
-        "django_redis.compressors.zstd.ZStdCompressor",
+    known: &[
+        ("django_redis.compressors.identity.IdentityCompressor", (BuiltIn::Identity, 0)),
+        ("django_redis.compressors.zlib.ZlibCompressor", (BuiltIn::Zlib, 15)),
+        ("django_redis.compressors.gzip.GzipCompressor", (BuiltIn::Gzip, 15)),
+        ("django_redis.compressors.lz4.Lz4Compressor", (BuiltIn::Lz4, 15)),
+        ("django_redis.compressors.lzma.LzmaCompressor", (BuiltIn::Lzma, 100)),
+        ("django_redis.compressors.zstd.ZStdCompressor", (BuiltIn::Zstd, 15)),
     ],
+    later: &[],
     home: "django_redis.",
+    register: "larder_register_compressor",
 };
 
-const FACTORIES: Classes = Classes {
+/// A built-in compressor.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum BuiltIn {
+    Identity,
+    Zlib,
+    Gzip,
+    Lzma,
+    Lz4,
+    Zstd,
+    Bz2,
+    Brotli,
+}
+
+impl BuiltIn {
+    /// Its typed name.
+    pub fn method(self) -> CompressorMethod {
+        match self {
+            Self::Identity => CompressorMethod::Identity,
+            Self::Zlib => CompressorMethod::Zlib,
+            Self::Gzip => CompressorMethod::Gzip,
+            Self::Lzma => CompressorMethod::Lzma,
+            Self::Lz4 => CompressorMethod::Lz4,
+            Self::Zstd => CompressorMethod::Zstd,
+            Self::Bz2 => CompressorMethod::Bz2,
+            Self::Brotli => CompressorMethod::Brotli,
+        }
+    }
+}
+
+/// Whether Sentinels are asked.
+const FACTORIES: Classes<bool> = Classes {
     noun: "connection factory",
-    same: &["django_redis.pool.ConnectionFactory"],
-    later: &["django_redis.pool.SentinelConnectionFactory"],
+    known: &[("django_redis.pool.ConnectionFactory", false), ("django_redis.pool.SentinelConnectionFactory", true)],
+    later: &[],
     home: "django_redis.",
+    register: "",
 };
 
-const POOLS: Classes = Classes {
+/// Whether it is one for Sentinels.
+const POOLS: Classes<bool> = Classes {
     noun: "connection pool",
-    same: &[
-        "redis.ConnectionPool",
-        "redis.connection.ConnectionPool",
-        "redis.BlockingConnectionPool",
-        "redis.connection.BlockingConnectionPool",
+    known: &[
+        ("redis.ConnectionPool", false),
+        ("redis.connection.ConnectionPool", false),
+        ("redis.BlockingConnectionPool", false),
+        ("redis.connection.BlockingConnectionPool", false),
+        ("redis.sentinel.SentinelConnectionPool", true),
     ],
-    later: &["redis.sentinel.SentinelConnectionPool"],
+    later: &[],
     home: "redis.",
+    register: "",
 };
 
-const REDIS_CLIENTS: Classes = Classes {
+const REDIS_CLIENTS: Classes<()> = Classes {
     noun: "Redis client",
-    same: &["redis.Redis", "redis.StrictRedis", "redis.client.Redis", "redis.client.StrictRedis"],
+    known: &[
+        ("redis.Redis", ()),
+        ("redis.StrictRedis", ()),
+        ("redis.client.Redis", ()),
+        ("redis.client.StrictRedis", ()),
+    ],
     later: &["redis.RedisCluster", "redis.cluster.RedisCluster"],
     home: "redis.",
+    register: "",
 };
 
-/// Reads what is this backend's own. `siblings` is what stands beside CACHES.
-pub(super) fn read(entry: &Entry<'_>, own: &Own, siblings: &Map<String, Value>, report: &mut Report) -> Result<Built> {
+/// Reads what is this backend's own.
+pub(super) fn read(entry: &Entry<'_>, own: &Own, report: &mut Report) -> Result<Built> {
     let servers = servers::read(entry.top("LOCATION"), &entry.place.at("LOCATION"), &[','], report)?; // DR-1
     warn_of_unknown_names(entry, report);
-    let lacking = lacking_class(entry, siblings, report)?;
-    let ignore_exceptions = ignore_exceptions(entry, siblings, report);
-    let protocol = protocol(entry, report)?;
-    if let Some(reason) = lacking {
+    let classes = ClassNames::read(entry, report)?;
+    let ignore_exceptions = ignore_exceptions(entry, report);
+    if let Some(reason) = classes.lacking {
         // The URL may then have options that DefaultClient's have not (DR-31).
         let mut wanted = Wanted::of(&servers.0.url);
         take_options(&mut wanted, entry, report)?;
-        return Ok(Built {
-            family: Family::NotBuiltIn { reason },
-            timeout: wanted.timeout,
-            protocol: DEFAULT_PROTOCOL,
-        });
+        return Ok(Built { timeout: wanted.timeout, ..Built::plain(Family::NotBuiltIn { reason }) });
     }
-    let mut options = |wanted: &mut Wanted, report: &mut Report| {
-        take_options(wanted, entry, report)?;
-        if protocol < 2 {
-            let place = entry.place.at("OPTIONS").at("PICKLE_VERSION");
-            wanted.lacking.get_or_insert_with(|| {
-                format!(
-                    "{place}: writing pickles of protocol {protocol} is not in this version of larder; 2 to 5 are, and -1"
-                )
-            });
-        }
-        Ok(())
-    };
+    let mut options = |wanted: &mut Wanted, report: &mut Report| take_options(wanted, entry, report);
     let built = servers::build(Flavor::DjangoRedis, servers, &mut options, own, ignore_exceptions, report)?;
-    Ok(Built { protocol, ..built })
+    Ok(Built { serializer: classes.serializer, compressor: classes.compressor, ..built })
 }
 
-/// Why larder cannot do what one of the classes does.
-fn lacking_class(entry: &Entry<'_>, siblings: &Map<String, Value>, report: &Report) -> Result<Option<String>> {
-    let mut lacking = None;
-    for (name, classes) in [
-        ("CLIENT_CLASS", &CLIENTS),
-        ("SERIALIZER", &SERIALIZERS),
-        ("COMPRESSOR", &COMPRESSORS),
-        ("CONNECTION_POOL_CLASS", &POOLS),
-        ("REDIS_CLIENT_CLASS", &REDIS_CLIENTS),
-    ] {
-        if let Some(setting) = entry.option(name) {
-            let reason = classes.lacking(&setting, report)?;
-            lacking = lacking.or(reason);
+/// What the settings that name classes say.
+struct ClassNames {
+    client: Client,
+    serializer: Serializer,
+    compressor: Compressor,
+    /// Whether Sentinels are asked where the servers are.
+    sentinel: bool,
+    /// Why larder cannot do what one of them does.
+    lacking: Option<String>,
+}
+
+impl ClassNames {
+    fn read(entry: &Entry<'_>, report: &Report) -> Result<Self> {
+        let pickle = Serializer::Pickle(protocol(entry, report)?);
+        let mut read = Self {
+            client: Client::Default,
+            serializer: pickle.clone(),
+            compressor: Compressor::default(),
+            sentinel: false,
+            lacking: None,
+        };
+        if let Some(client) = read.choose(&CLIENTS, entry.option("CLIENT_CLASS"), &[], report)? {
+            read.client = client;
+        }
+        let plugged = &entry.beside.plugged;
+        if let Some(setting) = entry.option("SERIALIZER") {
+            match SERIALIZERS.choose(&setting, &plugged.serializers, report)? {
+                Chosen::Known(Kind::Pickle) => {}
+                Chosen::Known(Kind::Json) => read.serializer = Serializer::Json,
+                Chosen::Known(Kind::MsgPack) => read.serializer = Serializer::MsgPack,
+                Chosen::Own(name) => read.serializer = Serializer::Own(name),
+                Chosen::Lacking(reason) => read.lacking = read.lacking.or(Some(reason)),
+            }
+        }
+        if let Some(setting) = entry.option("COMPRESSOR") {
+            match COMPRESSORS.choose(&setting, &plugged.compressors, report)? {
+                Chosen::Known((method, min_length)) => {
+                    read.compressor = Compressor { method: method.method(), min_length, forgives: false };
+                }
+                Chosen::Own(name) => read.compressor.method = CompressorMethod::Own(name),
+                Chosen::Lacking(reason) => read.lacking = read.lacking.or(Some(reason)),
+            }
+        }
+        read.choose(&POOLS, entry.option("CONNECTION_POOL_CLASS"), &[], report)?;
+        read.choose(&REDIS_CLIENTS, entry.option("REDIS_CLIENT_CLASS"), &[], report)?;
+        // DR-4: the setting outside CACHES counts where the option is missing or empty.
+        let factory = entry.option("CONNECTION_FACTORY").filter(|setting| is_true(setting.value));
+        let factory = factory.or_else(|| entry.beside("DJANGO_REDIS_CONNECTION_FACTORY"));
+        read.sentinel = read.choose(&FACTORIES, factory, &[], report)?.unwrap_or(false);
+        if read.client != Client::Default || read.sentinel {
+            let reason = format!("{}: this client is not there yet", entry.place.at("OPTIONS"));
+            read.lacking.get_or_insert(reason);
+        }
+        Ok(read)
+    }
+
+    fn choose<T: Copy>(
+        &mut self,
+        classes: &Classes<T>,
+        setting: Option<Setting<'_>>,
+        own: &[Arc<str>],
+        report: &Report,
+    ) -> Result<Option<T>> {
+        let Some(setting) = setting else { return Ok(None) };
+        match classes.choose(&setting, own, report)? {
+            Chosen::Known(known) => Ok(Some(known)),
+            Chosen::Own(_) => Ok(None),
+            Chosen::Lacking(reason) => {
+                self.lacking.get_or_insert(reason);
+                Ok(None)
+            }
         }
     }
-    // DR-4: the setting outside CACHES counts where the option is missing or empty.
-    let factory = entry.option("CONNECTION_FACTORY").filter(|setting| is_true(setting.value));
-    let factory = factory.or_else(|| Setting::of(siblings, &Place::document(), "DJANGO_REDIS_CONNECTION_FACTORY"));
-    if let Some(setting) = factory {
-        let reason = FACTORIES.lacking(&setting, report)?;
-        lacking = lacking.or(reason);
-    }
-    Ok(lacking)
 }
 
 /// The options that say how to connect, and then CONNECTION_POOL_KWARGS, which beat them.
@@ -185,10 +291,8 @@ fn take_options(wanted: &mut Wanted, entry: &Entry<'_>, report: &mut Report) -> 
 }
 
 /// IGNORE_EXCEPTIONS, else DJANGO_REDIS_IGNORE_EXCEPTIONS, by Python's truth (DR-4, DR-15).
-fn ignore_exceptions(entry: &Entry<'_>, siblings: &Map<String, Value>, report: &mut Report) -> bool {
-    let setting = entry
-        .option("IGNORE_EXCEPTIONS")
-        .or_else(|| Setting::of(siblings, &Place::document(), "DJANGO_REDIS_IGNORE_EXCEPTIONS"));
+fn ignore_exceptions(entry: &Entry<'_>, report: &mut Report) -> bool {
+    let setting = entry.option("IGNORE_EXCEPTIONS").or_else(|| entry.beside("DJANGO_REDIS_IGNORE_EXCEPTIONS"));
     setting.is_some_and(|setting| {
         if setting.value.is_string() {
             report.warn(&setting.place, "is a text; every text but the empty one counts as true, as in Django");

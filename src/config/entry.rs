@@ -6,15 +6,15 @@ use std::time::Duration;
 
 use serde_json::{Map, Value};
 
-use super::alias::{Alias, Culling, Family, Settings};
+use super::alias::{Alias, Compressor, Culling, Family, Plugged, Serializer, Settings};
 use super::memcached::Client;
 use super::names::{did_you_mean, nearest};
 use super::own::Own;
 use super::place::{Place, Report, Setting, working_directory};
 use super::python::{int, text};
-use super::{core_redis, database, diskcache, django_redis, memcached};
+use super::{Registered, core_redis, database, diskcache, django_redis, django_valkey, memcached};
 use crate::error::Result;
-use crate::key::{KeyFunction, KeyRules};
+use crate::key::{KeyFunction, KeyRules, ReverseKey};
 use crate::timeout::Ttl;
 
 /// The deadline of a call where nothing else is said.
@@ -52,14 +52,26 @@ enum Named {
     PyLibMc,
     Database,
     DiskCache,
+    DjangoValkey,
+    /// What the program has registered, by its place in the list.
+    Own(usize),
     /// Known, but not in this version: what it needs.
+    #[allow(dead_code, reason = "there is none now")]
     Later(&'static str),
 }
 
 impl Named {
     /// Whether it has servers.
     fn is_remote(self) -> bool {
-        matches!(self, Self::CoreRedis | Self::DjangoRedis | Self::PyMemcache | Self::PyLibMc | Self::Database)
+        matches!(
+            self,
+            Self::CoreRedis
+                | Self::DjangoRedis
+                | Self::DjangoValkey
+                | Self::PyMemcache
+                | Self::PyLibMc
+                | Self::Database
+        )
     }
 }
 
@@ -73,7 +85,7 @@ const BACKENDS: [(&str, Named); 10] = [
     ("django.core.cache.backends.memcached.PyMemcacheCache", Named::PyMemcache),
     ("django.core.cache.backends.memcached.PyLibMCCache", Named::PyLibMc),
     ("django.core.cache.backends.db.DatabaseCache", Named::Database),
-    ("django_valkey.cache.ValkeyCache", Named::Later("django-valkey")),
+    ("django_valkey.cache.ValkeyCache", Named::DjangoValkey),
     ("diskcache.DjangoCache", Named::DiskCache),
 ];
 
@@ -81,8 +93,18 @@ const BACKENDS: [(&str, Named); 10] = [
 pub(super) struct Entry<'a> {
     /// Where it stands.
     pub place: Place,
+    /// What stands beside CACHES, and what the program has registered.
+    pub beside: &'a Beside<'a>,
     map: &'a Map<String, Value>,
     options: Option<&'a Map<String, Value>>,
+}
+
+/// What counts for every entry.
+pub(super) struct Beside<'a> {
+    /// What stands beside CACHES.
+    pub siblings: &'a Map<String, Value>,
+    /// What the program has registered.
+    pub plugged: &'a Registered,
 }
 
 /// What a backend's own part of an entry gives.
@@ -91,14 +113,16 @@ pub(super) struct Built {
     pub family: Family,
     /// The backend's own time-out.
     pub timeout: Option<Duration>,
-    /// The pickle protocol to write.
-    pub protocol: u8,
+    /// Who makes bytes of values.
+    pub serializer: Serializer,
+    /// Who makes them fewer.
+    pub compressor: Compressor,
 }
 
 impl Built {
     /// A backend without anything special: Django's own pickle protocol (PK-1).
     pub fn plain(family: Family) -> Self {
-        Self { family, timeout: None, protocol: 5 }
+        Self { family, timeout: None, serializer: Serializer::Pickle(5), compressor: Compressor::default() }
     }
 }
 
@@ -119,6 +143,11 @@ impl<'a> Entry<'a> {
         Setting::of(larder, &self.place.at("LARDER"), name)
     }
 
+    /// A setting beside CACHES.
+    pub fn beside(&self, name: &str) -> Option<Setting<'a>> {
+        Setting::of(self.beside.siblings, &Place::document(), name)
+    }
+
     /// All of OPTIONS.
     pub fn options(&self) -> impl Iterator<Item = (&'a str, Setting<'a>)> + use<'a> {
         let place = self.place.at("OPTIONS");
@@ -129,22 +158,16 @@ impl<'a> Entry<'a> {
     }
 }
 
-/// Reads the entry of the alias `name`. `siblings` is what stands beside CACHES.
-pub(super) fn read(
-    name: &str,
-    value: &Value,
-    place: Place,
-    siblings: &Map<String, Value>,
-    report: &mut Report,
-) -> Result<Alias> {
+/// Reads the entry of the alias `name`.
+pub(super) fn read(name: &str, value: &Value, place: Place, beside: &Beside<'_>, report: &mut Report) -> Result<Alias> {
     let whole = Setting { place: place.clone(), value, secret: false };
     let map = value.as_object().ok_or_else(|| whole.must_be("an alias (an object with a BACKEND)", report))?;
-    let named = backend(map, name, &place, report)?;
+    let named = backend(map, name, &place, beside.plugged, report)?;
     let options = match Setting::of(map, &place, "OPTIONS") {
         Some(options) => Some(options.object(report)?), // P-7: null is an error in Django too
         None => None,
     };
-    let entry = Entry { place, map, options };
+    let entry = Entry { place, beside, map, options };
     let keys = key_rules(&entry, report)?;
     let ttl = time_to_live(&entry, report);
     let culling = culling(&entry, named, report);
@@ -158,11 +181,16 @@ pub(super) fn read(
         Named::File => file(&entry, report)?,
         Named::Dummy => Built::plain(Family::Dummy),
         Named::CoreRedis => core_redis::read(&entry, &own, report)?,
-        Named::DjangoRedis => django_redis::read(&entry, &own, siblings, report)?,
+        Named::DjangoRedis => django_redis::read(&entry, &own, report)?,
         Named::PyMemcache => memcached::read(&entry, &own, Client::PyMemcache, report)?,
         Named::PyLibMc => memcached::read(&entry, &own, Client::PyLibMc, report)?,
-        Named::Database => database::read(&entry, &own, siblings, report)?,
+        Named::Database => database::read(&entry, &own, beside.siblings, report)?,
         Named::DiskCache => diskcache::read(&entry, report)?,
+        Named::DjangoValkey => django_valkey::read(&entry, &own, report)?,
+        Named::Own(index) => Built::plain(Family::Plugged(Plugged {
+            name: beside.plugged.backends.get(index).cloned().unwrap_or_else(|| Arc::from("")),
+            entry: Value::Object(map.clone()).to_string(),
+        })),
         Named::Later(what) => Built::plain(Family::NotBuiltIn {
             reason: format!("{}: {what} is not in this version of larder", entry.place.at("BACKEND")),
         }),
@@ -170,11 +198,26 @@ pub(super) fn read(
     let family = in_this_build(built.family, &entry.place);
     let budget = own.timeout.or(built.timeout).unwrap_or(BUDGET);
     let settings = Settings { budget, limits: own.limits };
-    Ok(Alias { name: Arc::from(name), keys, ttl, culling, protocol: built.protocol, family, settings })
+    Ok(Alias {
+        name: Arc::from(name),
+        keys,
+        ttl,
+        culling,
+        serializer: built.serializer,
+        compressor: built.compressor,
+        family,
+        settings,
+    })
 }
 
 /// which backend the entry names.
-fn backend(map: &Map<String, Value>, alias: &str, place: &Place, report: &Report) -> Result<Named> {
+fn backend(
+    map: &Map<String, Value>,
+    alias: &str,
+    place: &Place,
+    plugged: &Registered,
+    report: &Report,
+) -> Result<Named> {
     let Some(setting) = Setting::of(map, place, "BACKEND") else {
         let hint = if alias.eq_ignore_ascii_case("caches") {
             "; if the aliases are inside, write CACHES"
@@ -186,6 +229,9 @@ fn backend(map: &Map<String, Value>, alias: &str, place: &Place, report: &Report
         return Err(place.at("BACKEND").error(format_args!("is missing{hint}")));
     };
     let path = setting.text(report)?;
+    if let Some(index) = plugged.backends.iter().position(|name| &**name == path) {
+        return Ok(Named::Own(index));
+    }
     if let Some((_, named)) = BACKENDS.iter().find(|(known, _)| *known == path) {
         return Ok(*named);
     }
@@ -220,9 +266,11 @@ fn nearest_backend(path: &str) -> Option<&'static str> {
 fn key_rules(entry: &Entry<'_>, report: &mut Report) -> Result<KeyRules> {
     let prefix = key_text(entry, "KEY_PREFIX", "", report)?;
     let version = key_text(entry, "VERSION", "1", report)?;
+    let own = |name: &str| entry.beside.plugged.key_functions.iter().find(|known| &***known == name).cloned();
     let function = match entry.top("KEY_FUNCTION").filter(|setting| !setting.value.is_null()) {
         None => KeyFunction::Default,
         Some(setting) => match setting.value.as_str() {
+            Some(name) if let Some(name) = own(name) => KeyFunction::Own(name),
             Some("django.core.cache.backends.base.default_key_func") => KeyFunction::Default,
             Some("larder.as_is") => KeyFunction::AsIs, // K-4
             _ => {
@@ -232,7 +280,7 @@ fn key_rules(entry: &Entry<'_>, report: &mut Report) -> Result<KeyRules> {
             }
         },
     };
-    Ok(KeyRules { prefix, version, function })
+    Ok(KeyRules { prefix, version, function, reverse: ReverseKey::Exact })
 }
 
 /// A part of keys, as Python's `%s` writes it.
@@ -265,7 +313,10 @@ fn culling(entry: &Entry<'_>, named: Named, report: &mut Report) -> Culling {
         let at_top = entry.top(upper);
         if let Some(setting) = &at_top {
             let django_looks = entry.top(lower).is_some() || entry.option(upper).is_some();
-            let why = if !matches!(named, Named::Memory | Named::File | Named::Database | Named::Later(_)) {
+            let why = if !matches!(
+                named,
+                Named::Memory | Named::File | Named::Database | Named::Own(_) | Named::Later(_)
+            ) {
                 "has no effect with this backend".to_owned()
             } else if django_looks {
                 format!("is ignored: {lower} or OPTIONS.{upper} is there too")
@@ -314,9 +365,9 @@ fn whole_number(setting: Option<Setting<'_>>, default: i64, report: &mut Report)
 fn warn_of_unknown_names(entry: &Entry<'_>, named: Named, report: &mut Report) {
     for name in entry.map.keys() {
         let known = TOP.contains(&name.as_str())
-            || (named == Named::DjangoRedis && name == "REVERSE_KEY_FUNCTION")
+            || (matches!(named, Named::DjangoRedis | Named::DjangoValkey) && name == "REVERSE_KEY_FUNCTION")
             || (named == Named::DiskCache && diskcache::TOP.contains(&name.as_str()))
-            || matches!(named, Named::Later(_));
+            || matches!(named, Named::Own(_) | Named::Later(_));
         if !known {
             report.warn(
                 &entry.place.at(name),
@@ -387,7 +438,7 @@ fn in_this_build(family: Family, place: &Place) -> Family {
         Family::Memcached(_) => (cfg!(feature = "memcached"), "memcached"),
         Family::Database(database) => database.engine.feature(),
         Family::DiskCache(_) => (cfg!(feature = "diskcache"), "diskcache"),
-        Family::Dummy | Family::NotBuiltIn { .. } => return family,
+        Family::Dummy | Family::Plugged(_) | Family::NotBuiltIn { .. } => return family,
     };
     if is_there {
         return family;

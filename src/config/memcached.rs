@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use serde_json::Value;
 
-use super::alias::{Address, BreakerRule, Family, Keepalive, Resting};
+use super::alias::{Address, BreakerRule, Family, Keepalive, Resting, Serializer};
 use super::class::Classes;
 use super::connection::{seconds, wait};
 use super::entry::{Built, Entry};
@@ -80,7 +80,7 @@ impl MemcachedServer {
     pub fn port(&self) -> u16 {
         match self.address {
             Address::Tcp(_, port) | Address::Tls(_, port, _) => port,
-            Address::Unix(_) => 0,
+            Address::Unix(_) | Address::Service(_) => 0,
         }
     }
 }
@@ -213,12 +213,14 @@ pub(super) fn read(entry: &Entry<'_>, own: &Own, client: Client, report: &mut Re
         ring.weighted = wanted || servers.iter().any(|server| server.weight > 1);
     }
     if let Some(reason) = lacking.or(udp) {
-        return Ok(Built { family: Family::NotBuiltIn { reason }, timeout, protocol });
+        let family = Family::NotBuiltIn { reason };
+        return Ok(Built { timeout, serializer: Serializer::Pickle(protocol), ..Built::plain(family) });
     }
     config.servers = servers;
     config.max_connections = own.max_connections.or(connections).unwrap_or(CONNECTIONS);
     config.resting.unheard = config.resting.unheard.max(own.timeout.or(timeout).unwrap_or_default());
-    Ok(Built { family: Family::Memcached(config), timeout, protocol })
+    let family = Family::Memcached(config);
+    Ok(Built { timeout, serializer: Serializer::Pickle(protocol), ..Built::plain(family) })
 }
 
 // ---- pymemcache ----
@@ -255,15 +257,21 @@ const KNOWN: [&str; 24] = [
     "server",
 ];
 
-const SERDES: Classes = Classes {
+const SERDES: Classes<()> = Classes {
     noun: "serde",
-    same: &["pymemcache.serde.pickle_serde", "pymemcache.serde.compressed_serde"],
+    known: &[("pymemcache.serde.pickle_serde", ()), ("pymemcache.serde.compressed_serde", ())],
     later: &[],
     home: "pymemcache.",
+    register: "",
 };
 
-const HASHERS: Classes =
-    Classes { noun: "hasher", same: &["pymemcache.client.rendezvous.RendezvousHash"], later: &[], home: "pymemcache." };
+const HASHERS: Classes<()> = Classes {
+    noun: "hasher",
+    known: &[("pymemcache.client.rendezvous.RendezvousHash", ())],
+    later: &[],
+    home: "pymemcache.",
+    register: "",
+};
 
 /// M-3: all of OPTIONS are keyword arguments of HashClient.
 fn pymemcache(options: &mut Options, entry: &Entry<'_>, report: &mut Report) -> Result<()> {

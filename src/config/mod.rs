@@ -241,6 +241,7 @@ mod core_redis;
 mod database;
 mod diskcache;
 mod django_redis;
+mod django_valkey;
 mod document;
 mod entry;
 mod memcached;
@@ -256,8 +257,8 @@ mod tls;
 mod url;
 
 pub use alias::{
-    Address, Alias, BreakerRule, CertificateCheck, Config, Culling, Family, Flavor, Keepalive, Named, Redis, Resting,
-    Server, Settings, Tls,
+    Address, Alias, BreakerRule, CertificateCheck, Compressor, CompressorMethod, Config, Culling, Family, Flavor,
+    Keepalive, Layout, Named, Plugged, Redis, Resting, Serializer, Server, Service, Settings, Tls,
 };
 pub use database::{Database, Engine, Login, MySql, Postgres, Reach, Sqlite, SqliteFile, SslMode, Times};
 pub use diskcache::{DiskCache, MOST_SHARDS, Scalar};
@@ -265,19 +266,40 @@ pub use document::LONGEST_DOCUMENT;
 pub use memcached::{Choice, Client, Failover, Hash, Memcached, MemcachedServer, Ring};
 pub use names::nearest;
 
+use std::sync::Arc;
+
 use crate::error::Result;
 use place::Report;
+
+/// The names under which a program has registered what it plugs in.
+#[derive(Clone, Debug, Default)]
+pub struct Registered {
+    /// For KEY_FUNCTION.
+    pub key_functions: Vec<Arc<str>>,
+    /// For SERIALIZER.
+    pub serializers: Vec<Arc<str>>,
+    /// For COMPRESSOR.
+    pub compressors: Vec<Arc<str>>,
+    /// For BACKEND.
+    pub backends: Vec<Arc<str>>,
+}
+
+/// As [`read_with`], where nothing is registered.
+pub fn read(text: &[u8], environment: &dyn Fn(&str) -> Option<String>) -> Result<Config> {
+    read_with(text, environment, &Registered::default())
+}
 
 /// Reads a configuration: `{"CACHES": {…}}` with optional siblings, or the bare alias map. `environment` answers
 /// `${NAME}`.
 ///
 /// Fails with `Kind::Config`; the reason begins with the JSON path, and never shows a password or a URL.
-pub fn read(text: &[u8], environment: &dyn Fn(&str) -> Option<String>) -> Result<Config> {
+pub fn read_with(text: &[u8], environment: &dyn Fn(&str) -> Option<String>, registered: &Registered) -> Result<Config> {
     let mut report = Report::default();
     let document = document::parse(text, environment, &mut report)?;
+    let beside = entry::Beside { siblings: &document.siblings, plugged: registered };
     let mut aliases = Vec::with_capacity(document.aliases.len());
     for (name, value) in &document.aliases {
-        aliases.push(entry::read(name, value, document.place.at(name), &document.siblings, &mut report)?);
+        aliases.push(entry::read(name, value, document.place.at(name), &beside, &mut report)?);
     }
     if !document.aliases.contains_key("default") {
         report.warn(&document.place, "has no alias named default, which Django wants (caches.E001)");

@@ -107,6 +107,8 @@ pub(super) fn build(
             flavor,
             server,
             replicas: others,
+            layout: alias::Layout::Replicas { fail_over: false },
+            herd: None,
             breaker: own.breaker,
             resting,
             connect: wanted.connect,
@@ -114,5 +116,5 @@ pub(super) fn build(
             ignore_exceptions,
         }),
     };
-    Ok(Built { family, timeout, protocol: 5 })
+    Ok(Built { timeout, ..Built::plain(family) })
 }

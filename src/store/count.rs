@@ -16,7 +16,7 @@ const LONGEST_NUMBER: usize = 4096;
 impl Store {
     /// Adds to a number; `None` on a miss. Where Django adds in Python the number may be of any size, or a float.
     pub fn incr(&self, key: &str, delta: &Number, call: &Call<'_>) -> Result<Option<Number>> {
-        self.incr_made(&self.make(key, call), delta, self.budget(call).fixed())
+        self.incr_made(&self.make("incr", key, call)?, delta, self.budget(call).fixed())
     }
 
     /// [`Store::incr`] of a made key.
@@ -33,7 +33,7 @@ impl Store {
     pub fn incr_version(&self, key: &str, delta: i64, call: &Call<'_>) -> Result<Option<i64>> {
         let (next, version) = self.next_version(delta, call).map_err(|error| self.named("incr_version", error))?;
         let budget = self.budget(call).fixed();
-        let old = self.make(key, call);
+        let old = self.make("incr_version", key, call)?;
         let Some(stored) = self.checked("incr_version", self.latest().get(&old, budget))? else { return Ok(None) };
         if self.habits.none_has_no_version && self.value(stored.clone()).is_none() {
             return Ok(None); // DR-22
@@ -47,7 +47,7 @@ impl Store {
         } else {
             self.alias.ttl // O-4
         };
-        let new = self.alias.keys.make(key, Some(&version));
+        let new = self.make("incr_version", key, &Call { version: Some(&version), ..*call })?;
         if new == old {
             let reason = "the new version has the same key: nothing is moved";
             return Err(self.named("incr_version", Error::new(Kind::Invalid, reason)));

@@ -10,7 +10,7 @@ use crate::timeout::TtlChoice;
 impl Store {
     /// The values of several keys, in their order; `None` where there is none.
     pub fn get_many(&self, keys: &[&str], call: &Call<'_>) -> Result<Vec<Option<Value>>> {
-        let made: Vec<MadeKey> = keys.iter().map(|key| self.make(key, call)).collect();
+        let made: Vec<MadeKey> = keys.iter().map(|key| self.make("get_many", key, call)).collect::<Result<_>>()?;
         if made.is_empty() {
             return Ok(Vec::new()); // O-6
         }
@@ -32,7 +32,7 @@ impl Store {
         for ((key, value), (place, failure)) in values.iter().zip(failed.iter_mut().enumerate()) {
             match self.encode("set_many", *value) {
                 Ok(value) => {
-                    entries.push(Entry { key: self.make(key, call), value });
+                    entries.push(Entry { key: self.make("set_many", key, call)?, value });
                     places.push(place);
                 }
                 Err(error) => *failure = Some(error),
@@ -52,7 +52,7 @@ impl Store {
 
     /// Removes several keys; how many there were.
     pub fn delete_many(&self, keys: &[&str], call: &Call<'_>) -> Result<u64> {
-        let made: Vec<MadeKey> = keys.iter().map(|key| self.make(key, call)).collect();
+        let made: Vec<MadeKey> = keys.iter().map(|key| self.make("delete_many", key, call)).collect::<Result<_>>()?;
         if made.is_empty() {
             return Ok(0);
         }

@@ -3,6 +3,7 @@
 mod count;
 mod many;
 mod operation;
+mod plugins;
 mod session;
 mod spare;
 mod stats;
@@ -11,6 +12,8 @@ mod value;
 use std::sync::Arc;
 
 pub use self::operation::{Asked, Operation, Outcome, Prepared};
+use self::plugins::KeyFunctions;
+pub use self::plugins::Plugins;
 pub use self::session::is_session_key;
 use self::stats::Counters;
 pub use self::stats::Stats;
@@ -19,7 +22,7 @@ use crate::backend::{
     Backend, Capability, Habits, Health, Page, Spawner, Stored, StoredRef, Touched, When, Written, dummy,
 };
 use crate::codec::{Codec, Form, Glance, Input};
-use crate::config::{Alias, Family};
+use crate::config::{Alias, Family, Flavor};
 use crate::error::{Error, Kind, Result};
 use crate::key::{KeyFunction, MadeKey, key_warnings};
 use crate::log::{Level, Log};
@@ -42,6 +45,8 @@ pub struct Surroundings {
     /// The in-memory tables of the process (L-1).
     #[cfg(feature = "memory")]
     pub tables: Arc<crate::backend::memory::Tables>,
+    /// What the program has plugged in.
+    pub plugins: Arc<Plugins>,
     /// Threads and tasks.
     pub spawner: Arc<dyn Spawner>,
     /// Where failures are logged.
@@ -53,6 +58,8 @@ pub struct Store {
     alias: Alias,
     /// What the keys of the alias's own version begin with.
     head: Vec<u8>,
+    /// What makes them where that is plugged in.
+    key_functions: KeyFunctions,
     backend: Arc<dyn Backend>,
     habits: Habits,
     codec: Codec,
@@ -94,7 +101,9 @@ impl Store {
         let backend = open_backend(&alias, &around).map_err(|error| error.during("open").on_alias(&alias.name))?;
         let (form, ignores) = match &alias.family {
             Family::Redis(redis) => {
-                (Form::RedisIntegers, Ignores::all_if(redis.ignore_exceptions, Ignores::AllButTouch))
+                let valkey = redis.flavor == Flavor::DjangoValkey;
+                let form = if valkey { Form::ValkeyNumbers } else { Form::RedisIntegers };
+                (form, Ignores::all_if(redis.ignore_exceptions, Ignores::AllButTouch))
             }
             #[cfg(feature = "memcached")]
             Family::Memcached(memcached) => {
@@ -104,13 +113,16 @@ impl Store {
             Family::DiskCache(_) => (Form::DiskCache, Ignores::Nothing),
             _ => (Form::Pickle, Ignores::Nothing),
         };
-        let codec = Codec { protocol: alias.protocol, form, limits: alias.settings.limits };
+        let on_alias = |error: Error| error.during("open").on_alias(&alias.name);
+        let codec = around.plugins.codec(&alias, form).map_err(on_alias)?;
+        let key_functions = around.plugins.key_functions(&alias).map_err(on_alias)?;
         let head = alias.keys.head(None);
-        let facts = Arc::new(Facts { codec, alias: alias.name.clone() });
+        let facts = Arc::new(Facts { codec: codec.clone(), alias: alias.name.clone() });
         Ok(Self {
             habits: backend.habits(),
             alias,
             head,
+            key_functions,
             backend,
             codec,
             facts,
@@ -127,20 +139,20 @@ impl Store {
 
     /// Whether the backend has an operation that not all have.
     pub fn supports(&self, capability: Capability) -> bool {
-        let has_prefix = self.alias.keys.function != KeyFunction::AsIs;
+        let has_prefix = self.alias.keys.function == KeyFunction::Default;
         self.backend.supports(capability) && (has_prefix || capability != Capability::ClearPrefix)
     }
 
     /// The value of a key; `None` on a miss.
     pub fn get(&self, key: &str, call: &Call<'_>) -> Result<Option<Value>> {
-        let stored = self.checked("get", self.backend.get(&self.make(key, call), self.budget(call)))?;
+        let stored = self.checked("get", self.backend.get(&self.make("get", key, call)?, self.budget(call)))?;
         self.count_read(stored.is_some());
         stored.map(|stored| self.fetched("get", stored)).transpose()
     }
 
     /// Shows a value's bytes or text to `take` without allocating where the stored form allows; `false` on a miss.
     pub fn read(&self, key: &str, call: &Call<'_>, take: &mut dyn FnMut(Shown<&[u8]>)) -> Result<bool> {
-        let (made, budget) = (self.make(key, call), self.budget(call));
+        let (made, budget) = (self.make("get", key, call)?, self.budget(call));
         let mut other = None;
         let codec = &self.codec;
         let found = self.backend.look(&made, budget, &mut |stored| match codec.glance(stored) {
@@ -160,37 +172,42 @@ impl Store {
     /// Writes a value; `when` decides where there is one already, or none.
     pub fn set(&self, key: &str, value: Input<'_>, ttl: TtlChoice, when: When, call: &Call<'_>) -> Result<Written> {
         let stored = self.encode("set", value)?;
-        let written =
-            self.backend.set(&self.make(key, call), stored.as_ref(), ttl.or(self.alias.ttl), when, self.budget(call));
+        let written = self.backend.set(
+            &self.make("set", key, call)?,
+            stored.as_ref(),
+            ttl.or(self.alias.ttl),
+            when,
+            self.budget(call),
+        );
         self.checked(if when == When::Missing { "add" } else { "set" }, written)
     }
 
     /// Gives a key another time to live (Django's `touch`).
     pub fn touch(&self, key: &str, ttl: TtlChoice, call: &Call<'_>) -> Result<Touched> {
-        let touched = self.backend.touch(&self.make(key, call), ttl.or(self.alias.ttl), self.budget(call));
+        let touched = self.backend.touch(&self.make("expire", key, call)?, ttl.or(self.alias.ttl), self.budget(call));
         self.checked_touch("expire", touched)
     }
 
     /// Removes a key's expiry.
     pub fn persist(&self, key: &str, call: &Call<'_>) -> Result<Touched> {
-        let touched = self.backend.persist(&self.make(key, call), self.budget(call));
+        let touched = self.backend.persist(&self.make("persist", key, call)?, self.budget(call));
         self.checked_touch("persist", touched)
     }
 
     /// What is left of a key's time to live; `None` on a miss.
     pub fn ttl(&self, key: &str, call: &Call<'_>) -> Result<Option<Ttl>> {
-        let left = self.backend.ttl(&self.make(key, call), self.budget(call));
+        let left = self.backend.ttl(&self.make("ttl", key, call)?, self.budget(call));
         self.told("ttl", left) // DR-16: never ignored
     }
 
     /// Removes a key; whether there was one.
     pub fn delete(&self, key: &str, call: &Call<'_>) -> Result<bool> {
-        self.checked("delete", self.backend.delete(&self.make(key, call), self.budget(call)))
+        self.checked("delete", self.backend.delete(&self.make("delete", key, call)?, self.budget(call)))
     }
 
     /// Whether a key is there.
     pub fn has(&self, key: &str, call: &Call<'_>) -> Result<bool> {
-        self.checked("has", self.backend.has(&self.make(key, call), self.budget(call)))
+        self.checked("has", self.backend.has(&self.make("has", key, call)?, self.budget(call)))
     }
 
     /// One page of the user keys that match a glob pattern, from `at` (0 at the beginning). With final keys the
@@ -254,7 +271,7 @@ impl Store {
         if !self.habits.warns_about_keys {
             return Vec::new(); // K-9
         }
-        let made = self.make(key, call);
+        let Ok(made) = self.make("check_key", key, call) else { return Vec::new() };
         key_warnings(&String::from_utf8_lossy(made.as_bytes()))
     }
 
@@ -276,11 +293,16 @@ impl Store {
     }
 
     #[inline]
-    fn make(&self, key: &str, call: &Call<'_>) -> MadeKey {
-        match call.version {
-            _ if call.final_key => MadeKey::as_is(key),
-            None => MadeKey::joined(&self.head, key),
-            version => self.alias.keys.make(key, version),
+    fn make(&self, operation: &'static str, key: &str, call: &Call<'_>) -> Result<MadeKey> {
+        match (call.version, &self.key_functions.make) {
+            _ if call.final_key => Ok(MadeKey::as_is(key)),
+            (None, None) => Ok(MadeKey::joined(&self.head, key)),
+            (version, None) => Ok(self.alias.keys.make(key, version)),
+            (version, Some(own)) => {
+                let rules = &self.alias.keys;
+                let made = own.make(key, &rules.prefix, version.unwrap_or(&rules.version));
+                made.map(|made| MadeKey::of_bytes(&made)).map_err(|error| self.named(operation, error))
+            }
         }
     }
 
@@ -396,6 +418,7 @@ fn open_backend(alias: &Alias, around: &Surroundings) -> Result<Arc<dyn Backend>
             alias.settings.limits,
             around.spawner.clone(),
         )),
+        Family::Plugged(plugged) => around.plugins.backend(alias, plugged, &around.spawner)?,
         #[cfg(feature = "redis")]
         Family::Redis(redis) => crate::backend::redis::open(redis.clone(), around.spawner.clone(), around.log.clone()),
         #[cfg(feature = "memcached")]

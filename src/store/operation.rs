@@ -286,14 +286,16 @@ impl Store {
     }
 
     fn order(&self, operation: &Operation<'_>, call: &Call<'_>) -> Result<(Asked, Work<'static>)> {
-        let all = |keys: &[&str]| keys.iter().map(|key| self.make(key, call)).collect::<Vec<_>>();
+        let all = |operation, keys: &[&str]| {
+            keys.iter().map(|key| self.make(operation, key, call)).collect::<Result<Vec<_>>>()
+        };
         let (asked, order) = match *operation {
-            Operation::GetMany { keys } => (Asked::GetMany, Order::GetMany(all(keys))),
+            Operation::GetMany { keys } => (Asked::GetMany, Order::GetMany(all("get_many", keys)?)),
             Operation::SetMany { values, ttl } => (
                 Asked::SetMany { spent: self.is_spent(ttl) && !values.is_empty() },
                 self.order_set_many(values, ttl, call)?,
             ),
-            Operation::DeleteMany { keys } => (Asked::DeleteMany, Order::DeleteMany(all(keys))),
+            Operation::DeleteMany { keys } => (Asked::DeleteMany, Order::DeleteMany(all("delete_many", keys)?)),
             Operation::Keys { pattern, at } => {
                 let head = if call.final_key { 0 } else { self.alias.keys.head(call.version).len() };
                 (Asked::Keys { head }, Order::Scan(self.made_pattern(pattern, call), at))
@@ -308,19 +310,19 @@ impl Store {
         Ok((asked, nothing_to_do(&order).unwrap_or_else(|| Work::Order(Box::new(order)))))
     }
 
-    fn made(&self, user: &UserKey<'_>) -> MadeKey {
+    fn made(&self, operation: &'static str, user: &UserKey<'_>) -> Result<MadeKey> {
         let call = Call { version: user.version, budget: None, final_key: user.is_final };
         if user.is_session {
-            return self.make(&session::cache_key(user.key), &call);
+            return self.make(operation, &session::cache_key(user.key), &call);
         }
-        self.make(user.key, &call)
+        self.make(operation, user.key, &call)
     }
 
     /// All values or none: what cannot be encoded is refused before anything is written.
     fn order_set_many(&self, values: &[(&str, Input<'_>)], ttl: TtlChoice, call: &Call<'_>) -> Result<Order> {
-        let entries = values
-            .iter()
-            .map(|(key, value)| Ok(Entry { key: self.make(key, call), value: self.encode("set_many", *value)? }));
+        let entries = values.iter().map(|(key, value)| {
+            Ok(Entry { key: self.make("set_many", key, call)?, value: self.encode("set_many", *value)? })
+        });
         Ok(Order::SetMany(entries.collect::<Result<_>>()?, ttl.or(self.alias.ttl)))
     }
 
@@ -328,12 +330,18 @@ impl Store {
     pub fn begin(self: &Arc<Self>, prepared: &Prepared<'_>, ticket: Ticket) {
         let budget = prepared.budget;
         match &prepared.work {
-            Work::One(user, one) => self.backend.start(one.request(&self.made(user)), budget, ticket),
+            Work::One(user, one) => match self.made(prepared.asked.name(), user) {
+                Ok(made) => self.backend.start(one.request(&made), budget, ticket),
+                Err(error) => ticket.answer(Err(error)),
+            },
             Work::Order(order) => self.backend.start(order.request(), budget, ticket),
             Work::Nothing(reply) => ticket.answer(Ok((**reply).clone())),
             Work::Incr(user, delta) => {
-                let (store, made, delta, budget) =
-                    (self.clone(), self.made(user), Number::Int((*delta).into()), budget.fixed());
+                let made = match self.made("incr", user) {
+                    Ok(made) => made,
+                    Err(error) => return ticket.answer(Err(error)),
+                };
+                let (store, delta, budget) = (self.clone(), Number::Int((*delta).into()), budget.fixed());
                 let key = made.clone();
                 let job = answering(ticket, move || {
                     let sum = store.incr_made(&made, &delta, budget)?;
@@ -361,7 +369,11 @@ impl Store {
         let budget = budget.fixed();
         let call = Call { version, budget: Some(budget), final_key: false };
         let next = self.next_version(delta, &call).map(|(_, next)| next).unwrap_or_default();
-        let keys = [self.make(key, &call), self.alias.keys.make(key, Some(&next))];
+        let under = |version| self.make("incr_version", key, &Call { version, ..call });
+        let keys = match (under(version), under(Some(&next))) {
+            (Ok(old), Ok(new)) => [old, new],
+            (Err(error), _) | (_, Err(error)) => return ticket.answer(Err(error)),
+        };
         let (store, key, version) = (self.clone(), key.to_owned(), version.map(ToOwned::to_owned));
         let job = answering(ticket, move || {
             let call = Call { version: version.as_deref(), budget: Some(budget), final_key: false };

@@ -27,7 +27,7 @@ impl Store {
             self.count_read(false);
             return Ok(None);
         }
-        let stored = self.backend.get(&self.make(&cache_key(key), call), self.budget(call));
+        let stored = self.backend.get(&self.make("session", &cache_key(key), call)?, self.budget(call));
         let stored = self.checked("session", stored)?;
         self.count_read(stored.is_some());
         let value = stored.map(|stored| self.fetched("session", stored)).transpose()?;

@@ -74,6 +74,7 @@ impl Resolver {
     pub(super) fn places(&self, address: &Address, deadline: &Deadline) -> Result<Vec<Place>> {
         match address {
             Address::Unix(path) => Ok(vec![Place::Unix(unix(path)?)]),
+            Address::Service(_) => Err(unexpected()),
             Address::Tcp(host, port) | Address::Tls(host, port, _) => {
                 if let Some(ip) = literal(host) {
                     return Ok(vec![Place::Tcp(SocketAddr::new(ip, *port))]);
@@ -88,7 +89,7 @@ impl Resolver {
     pub(super) fn tls(&self, address: &Address) -> Result<Option<Box<Tls>>> {
         match address {
             Address::Tls(host, _, settings) => self.tls.begin(host, settings).map(Some),
-            Address::Tcp(..) | Address::Unix(_) => Ok(None),
+            Address::Tcp(..) | Address::Unix(_) | Address::Service(_) => Ok(None),
         }
     }
 
@@ -100,7 +101,7 @@ impl Resolver {
     /// Whether certificates that are needed have been read.
     pub(super) fn has_certificates(&self, address: &Address) -> bool {
         match address {
-            Address::Unix(_) | Address::Tcp(..) => true,
+            Address::Unix(_) | Address::Tcp(..) | Address::Service(_) => true,
             Address::Tls(..) => self.tls.is_ready(),
         }
     }

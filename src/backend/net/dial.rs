@@ -66,7 +66,7 @@ async fn dial<P: Protocol>(shared: Arc<Shared<P>>, spawner: &Arc<dyn Spawner>, d
 fn doing(address: &Address) -> &'static str {
     match address {
         Address::Tls(..) => "connecting and agreeing on TLS (does the server speak it on this port?)",
-        Address::Tcp(..) | Address::Unix(_) => "connecting",
+        Address::Tcp(..) | Address::Unix(_) | Address::Service(_) => "connecting",
     }
 }
 

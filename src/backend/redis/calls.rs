@@ -96,7 +96,7 @@ impl Backend for Calls {
     }
 
     fn habits(&self) -> Habits {
-        let django_redis = self.flavor == Flavor::DjangoRedis;
+        let django_redis = self.flavor.is_django_redis();
         Habits {
             incr: if django_redis { IncrBy::ServerElseStore } else { IncrBy::Server }, // DR-20, O-7
             incr_version_keeps_ttl: django_redis,                                      // DR-22

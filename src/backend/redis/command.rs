@@ -196,7 +196,7 @@ impl Adding {
             return Err(answered(text));
         }
         match self.0 {
-            Flavor::DjangoRedis => Ok(Counted::ByStore), // DR-20
+            Flavor::DjangoRedis | Flavor::DjangoValkey => Ok(Counted::ByStore), // DR-20
             Flavor::Core if overflows => Err(Error::new(Kind::Type, "the result is beyond what the server can count")),
             Flavor::Core => Err(Error::new(Kind::Type, "the value is not a 64-bit integer")), // O-7
         }
@@ -260,7 +260,7 @@ fn write_spent(out: &mut Vec<u8>, flavor: Flavor, key: &MadeKey, value: &[u8], w
             write_set(out, name, value, when, &Life::Forever);
             Setting::ThenDelete(Box::new(key.clone()))
         }
-        (Flavor::DjangoRedis, When::Missing) => {
+        (Flavor::DjangoRedis | Flavor::DjangoValkey, When::Missing) => {
             command(out, &[b"EXISTS", name]);
             Setting::Probed
         }
@@ -268,7 +268,7 @@ fn write_spent(out: &mut Vec<u8>, flavor: Flavor, key: &MadeKey, value: &[u8], w
             command(out, &[b"DEL", name]);
             Setting::Instead(Written::NotKept)
         }
-        (Flavor::DjangoRedis, _) | (_, When::Present) => {
+        (Flavor::DjangoRedis | Flavor::DjangoValkey, _) | (_, When::Present) => {
             command(out, &[b"DEL", name]);
             Setting::Instead(Written::NotStored)
         }
@@ -318,7 +318,7 @@ impl Life {
         }
         let (unit, number): (&'static [u8], i64) = match flavor {
             Flavor::Core => (b"EX", ttl.whole_seconds().unwrap_or_default()), // T-3
-            Flavor::DjangoRedis => (b"PX", millis.max(-LONGEST)),             // T-5
+            Flavor::DjangoRedis | Flavor::DjangoValkey => (b"PX", millis.max(-LONGEST)), // T-5
         };
         let digits = Digits::of(number);
         Ok(if number <= 0 { Self::Spent(digits) } else { Self::Limited(unit, digits) })
@@ -364,7 +364,7 @@ pub(super) fn touch(out: &mut Vec<u8>, flavor: Flavor, key: &MadeKey, ttl: Ttl) 
 pub(super) fn write_expire(out: &mut Vec<u8>, flavor: Flavor, key: &MadeKey, life: &Life) {
     let name: &[u8] = match flavor {
         Flavor::Core => b"EXPIRE",
-        Flavor::DjangoRedis => b"PEXPIRE",
+        Flavor::DjangoRedis | Flavor::DjangoValkey => b"PEXPIRE",
     };
     match life {
         Life::Forever => command(out, &[b"PERSIST", key.as_bytes()]),

@@ -32,7 +32,9 @@
 mod escape;
 mod keys;
 pub mod read;
+mod serializer;
 pub mod write;
 
 pub use read::read;
+pub use serializer::{deserialise, serialise, serialise_tree};
 pub use write::write;

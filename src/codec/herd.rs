@@ -1,0 +1,1 @@
+//! What HerdClient stores: `(Marker(), value, deadline)` (DR-40, DR-41).
