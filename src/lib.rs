@@ -15,7 +15,11 @@ pub mod stored;
 pub mod sys;
 pub mod text;
 pub mod timeout;
+#[cfg(any(feature = "file", feature = "memcached", feature = "compressors"))]
+pub mod unpack;
 pub mod value;
+#[cfg(any(feature = "file", feature = "memcached", feature = "compressors"))]
+pub mod zlib;
 
 pub mod config;
 

@@ -6,7 +6,7 @@
 use bytes::Bytes;
 use num_traits::ToPrimitive;
 
-use super::{Codec, Glance, Input, json, raw};
+use super::{Codec, Glance, Input, Value, json, raw};
 use crate::error::{Error, Kind, Result};
 use crate::float;
 use crate::stored::{Stored, StoredRef};
@@ -28,7 +28,7 @@ pub(super) fn encode(codec: &Codec, input: Input<'_>) -> Result<Stored> {
             let tree = json::read(text, &codec.limits)?;
             let native = native_root(&tree);
             if native.is_none() {
-                let pickle = super::pickle::write::tree(&tree, codec.protocol(), &codec.limits)?;
+                let pickle = codec.pickled(Value::Tree(&tree))?;
                 return Ok(Stored { bytes: pickle.into(), flags: PICKLE });
             }
             native

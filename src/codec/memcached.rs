@@ -4,13 +4,13 @@
 //! Either client's values are read, whatever the alias. What is written is what the alias's own client writes.
 
 use bytes::Bytes;
-use flate2::{Compress, Compression, Decompress, FlushCompress, FlushDecompress, Status};
 
-use super::{Codec, Form, Glance, Input, digits, glance, json, pickle, raw, tree_of};
+use super::{Codec, Form, Glance, Input, Value, digits, glance, json, pickle, raw, tree_of};
 use crate::error::{Error, Kind, Result};
 use crate::stored::{Stored, StoredRef};
 use crate::value::arena::{Node, Span, Tables};
 use crate::value::{Limits, Number, Tree};
+use crate::zlib::{self, Wrap};
 
 /// Python `bytes`: no flag.
 pub const BYTES: u32 = 0;
@@ -31,13 +31,13 @@ const MIN_COMPRESSED: usize = 400;
 /// The value and the flags to store.
 pub(super) fn encode(codec: &Codec, input: Input<'_>) -> Result<Stored> {
     let int_flag = if codec.form == Form::PyLibMc { LONG } else { INTEGER };
-    let pickled = |tree: &Tree| pickle::write::tree(tree, codec.protocol(), &codec.limits);
+    let pickled = |tree: &Tree| codec.pickled(Value::Tree(tree));
     let (flags, bytes) = match input {
         Input::Stored(bytes) => (PICKLE, codec.within_limit(bytes)?.to_vec()),
         Input::Bytes(bytes) => (BYTES, codec.within_limit(bytes)?.to_vec()),
         Input::Text(text) => (TEXT, codec.within_limit(text.as_bytes())?.to_vec()),
         Input::Number(Number::Int(int)) => (int_flag, digits(int)?),
-        Input::Number(number) => (PICKLE, pickle::write::number(number, codec.protocol(), &codec.limits)?),
+        Input::Number(number) => (PICKLE, codec.pickled(Value::Number(number))?),
         Input::Json(text) => {
             let tree = json::read(text, &codec.limits)?;
             match tree.root {
@@ -65,7 +65,8 @@ fn utf8(text: &[u8]) -> Result<&[u8]> {
 /// read as it is, as pymemcache does, and what cannot be unpickled is an error, as with pylibmc (M-8).
 pub(super) fn decode(codec: &Codec, stored: &Stored) -> Result<Tree> {
     let bytes = if is_compressed(stored.as_ref()) {
-        inflated(&stored.bytes, codec.limits.bytes)?.into()
+        let limit = codec.limits.bytes;
+        zlib::value(&stored.bytes, limit).map_err(|fault| fault.error("the zlib stream", limit))?.into()
     } else {
         stored.bytes.clone()
     };
@@ -133,53 +134,16 @@ fn is_compressed(stored: StoredRef<'_>) -> bool {
     stored.flags & COMPRESSED != 0 && first & 0x0f == 8 && u16::from_be_bytes([first, second]).is_multiple_of(31)
 }
 
-fn inflated(packed: &[u8], limit: usize) -> Result<Vec<u8>> {
-    let mut inflater = Decompress::new(true);
-    let mut value = Vec::new();
-    value.try_reserve_exact(packed.len().saturating_mul(3).clamp(256, 1 << 20)).map_err(no_memory)?;
-    loop {
-        if value.len() > limit {
-            return Err(Error::new(
-                Kind::TooBig,
-                format!("the inflated value is larger than the limit of {limit} bytes"),
-            ));
-        }
-        if value.len() == value.capacity() {
-            // one byte more than the limit shows that it is exceeded
-            let more = value.len().min((limit - value.len()).saturating_add(1));
-            value.try_reserve_exact(more).map_err(no_memory)?;
-        }
-        let before = (inflater.total_in(), value.len());
-        let done = usize::try_from(before.0).unwrap_or(usize::MAX);
-        let rest = packed.get(done..).unwrap_or_default();
-        match inflater.decompress_vec(rest, &mut value, FlushDecompress::None) {
-            Ok(Status::StreamEnd) if value.len() <= limit => return Ok(value),
-            // There was room, so it is input that is wanting.
-            Ok(_) if before == (inflater.total_in(), value.len()) => {
-                return Err(broken("the zlib stream is cut short"));
-            }
-            Ok(_) => {}
-            Err(_) => return Err(broken("the zlib stream is broken")),
-        }
-    }
-}
-
 /// What `compressed_serde` keeps: the zlib stream, unless it is longer.
 fn shortest(flags: u32, bytes: Vec<u8>) -> Result<Stored> {
-    let mut deflater = Compress::new(Compression::default(), true);
     let mut packed = Vec::new();
-    // more room than the value takes is never needed: a longer stream is of no use
-    packed.try_reserve_exact(bytes.len()).map_err(no_memory)?;
-    match deflater.compress_vec(&bytes, &mut packed, FlushCompress::Finish) {
-        Ok(Status::StreamEnd) => Ok(Stored { bytes: packed.into(), flags: flags | COMPRESSED }),
-        _ => Ok(Stored { bytes: bytes.into(), flags }),
+    zlib::pack(&bytes, Wrap::Zlib, 6, &mut packed).map_err(|fault| fault.error("the value", usize::MAX))?;
+    if packed.len() > bytes.len() {
+        return Ok(Stored { bytes: bytes.into(), flags });
     }
+    Ok(Stored { bytes: packed.into(), flags: flags | COMPRESSED })
 }
 
 fn broken(why: &str) -> Error {
     Error::new(Kind::Undecodable, why)
-}
-
-fn no_memory(_: std::collections::TryReserveError) -> Error {
-    Error::new(Kind::Memory, "not enough memory for the value")
 }

@@ -28,6 +28,7 @@ pub mod pickle;
 pub mod raw;
 
 use compress::Compressor;
+use pickle::write::Value;
 
 /// How an alias turns values into bytes.
 #[derive(Clone)]
@@ -155,12 +156,12 @@ impl Codec {
     fn serialise(&self, input: Input<'_>) -> Result<Vec<u8>> {
         let limits = &self.limits;
         match &self.serializer {
-            Serializer::Pickle(protocol) => match input {
+            Serializer::Pickle(_) => match input {
                 Input::Stored(bytes) => Ok(self.within_limit(bytes)?.to_vec()),
-                Input::Bytes(bytes) => pickle::write::bytes(bytes, *protocol, limits),
-                Input::Text(text) => pickle::write::text(text, *protocol, limits),
-                Input::Number(number) => pickle::write::number(number, *protocol, limits),
-                Input::Json(text) => pickle::write::tree(&json::read(text, limits)?, *protocol, limits),
+                Input::Bytes(bytes) => self.pickled(Value::Bytes(bytes)),
+                Input::Text(text) => self.pickled(Value::Text(text)),
+                Input::Number(number) => self.pickled(Value::Number(number)),
+                Input::Json(text) => self.pickled(Value::Tree(&json::read(text, limits)?)),
             },
             Serializer::Json => json::serialise(input, limits),
             Serializer::MsgPack => msgpack::serialise(input, limits),
@@ -171,19 +172,20 @@ impl Codec {
     /// The same for a tree.
     fn serialise_tree(&self, tree: &Tree) -> Result<Vec<u8>> {
         match &self.serializer {
-            Serializer::Pickle(protocol) => pickle::write::tree(tree, *protocol, &self.limits),
+            Serializer::Pickle(_) => self.pickled(Value::Tree(tree)),
             Serializer::Json => json::serialise_tree(tree, &self.limits),
             Serializer::MsgPack => msgpack::write(tree, &self.limits),
             Serializer::Own(own) => own.dumps(Input::Json(json::write(tree, &self.limits)?.0.as_bytes()), &self.limits),
         }
     }
 
-    /// The protocol of pickles that are written whatever the serializer.
-    fn protocol(&self) -> u8 {
-        match self.serializer {
+    /// A pickle: of the configured protocol, or where another serializer is configured, of the highest.
+    fn pickled(&self, value: Value<'_>) -> Result<Vec<u8>> {
+        let protocol = match self.serializer {
             Serializer::Pickle(protocol) => protocol,
             _ => 5, // PK-1
-        }
+        };
+        pickle::write::pickle(value, protocol, &self.limits)
     }
 
     /// Reads stored bytes as a whole.

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use serde_json::{Map, Value};
 
-use super::alias::{Alias, Compressor, Culling, Family, Plugged, Serializer, Settings};
+use super::alias::{Alias, Compressor, CompressorMethod, Culling, Family, Plugged, Serializer, Settings};
 use super::memcached::Client;
 use super::names::{did_you_mean, nearest};
 use super::own::Own;
@@ -195,7 +195,7 @@ pub(super) fn read(name: &str, value: &Value, place: Place, beside: &Beside<'_>,
             reason: format!("{}: {what} is not in this version of larder", entry.place.at("BACKEND")),
         }),
     };
-    let family = in_this_build(built.family, &entry.place);
+    let family = in_this_build(built.family, &built.compressor, &entry.place);
     let budget = own.timeout.or(built.timeout).unwrap_or(BUDGET);
     let settings = Settings { budget, limits: own.limits };
     Ok(Alias {
@@ -429,11 +429,13 @@ fn without_dots(path: &Path) -> PathBuf {
     kept
 }
 
-/// A backend whose cargo feature is off is not there.
-fn in_this_build(family: Family, place: &Place) -> Family {
+/// A backend or a compressor whose cargo feature is off is not there.
+fn in_this_build(family: Family, compressor: &Compressor, place: &Place) -> Family {
+    let is_built_in = !matches!(compressor.method, CompressorMethod::Identity | CompressorMethod::Own(_));
     let (is_there, feature) = match &family {
         Family::Memory { .. } => (cfg!(feature = "memory"), "memory"),
         Family::File { .. } => (cfg!(feature = "file"), "file"),
+        Family::Redis(_) if cfg!(feature = "redis") && is_built_in => (cfg!(feature = "compressors"), "compressors"),
         Family::Redis(_) => (cfg!(feature = "redis"), "redis"),
         Family::Memcached(_) => (cfg!(feature = "memcached"), "memcached"),
         Family::Database(database) => database.engine.feature(),
@@ -443,6 +445,7 @@ fn in_this_build(family: Family, place: &Place) -> Family {
     if is_there {
         return family;
     }
-    let reason = format!("{}: larder was built without the feature \"{feature}\"", place.at("BACKEND"));
+    let place = if feature == "compressors" { place.at("OPTIONS").at("COMPRESSOR") } else { place.at("BACKEND") };
+    let reason = format!("{place}: larder was built without the feature \"{feature}\"");
     Family::NotBuiltIn { reason }
 }

@@ -13,7 +13,6 @@ mod directory;
 mod entry;
 mod format;
 mod shelf;
-mod zlib;
 
 use std::path::PathBuf;
 use std::sync::Arc;

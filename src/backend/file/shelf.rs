@@ -12,7 +12,6 @@ use super::directory::{
 };
 use super::entry::{Entry, LockError, ReadError};
 use super::format::{Header, push_header};
-use super::zlib::Zlib;
 use crate::backend::{Touched, When, Written};
 use crate::config::Culling;
 use crate::error::{Error, Kind, Result};
@@ -20,6 +19,8 @@ use crate::key::MadeKey;
 use crate::lock::{Mutex, MutexGuard};
 use crate::sys;
 use crate::timeout::{Budget, Deadline, Ttl};
+use crate::unpack::{Fault, no_memory};
+use crate::zlib::{self, Wrap};
 
 const STRIPES: usize = 16;
 
@@ -27,7 +28,6 @@ const STRIPES: usize = 16;
 pub struct Shelf {
     directory: Directory,
     census: Census,
-    zlib: Zlib,
     /// The largest value that is read.
     limit: usize,
     /// Held for the moment in which a name changes what it stands for; by the key's hash. Always taken after the lock
@@ -41,7 +41,6 @@ impl Shelf {
         Self {
             directory: Directory::open(directory),
             census: Census::new(culling),
-            zlib: Zlib::default(),
             limit,
             stripes: [const { Mutex::new(()) }; STRIPES],
         }
@@ -69,7 +68,7 @@ impl Shelf {
             self.remove_expired(entry, path)?;
             return Ok(None);
         }
-        self.zlib.unpack(body(&bytes, header), self.limit).map(Some).map_err(|error| too_big_unless(whole, error))
+        zlib::value(body(&bytes, header), self.limit).map(Some).map_err(|fault| unreadable(whole, fault))
     }
 
     /// The expiry of a live entry, looking at the head only; expired and empty files are removed (FB-5).
@@ -108,7 +107,7 @@ impl Shelf {
         }
         let mut content = Vec::new();
         push_header(&mut content, expiry_in(ttl));
-        self.zlib.pack(value, &mut content)?;
+        zlib::pack(value, Wrap::Zlib, 6, &mut content).map_err(|_| no_memory())?;
         let exactly = self.census.make_room(&self.directory, &path)?;
         let temporary = self.directory.write_temporary(&content)?;
         let stored = match when {
@@ -194,7 +193,7 @@ impl Shelf {
                 return Ok(Touched::Missing);
             }
             let body = body(&bytes, header);
-            let length = self.zlib.length(body, self.limit).map_err(|error| too_big_unless(whole, error))?;
+            let length = zlib::length(body, self.limit).map_err(|fault| unreadable(whole, fault))?;
             let mut content = Vec::new();
             content.try_reserve_exact(length.saturating_add(21)).map_err(|_| no_memory())?;
             push_header(&mut content, expiry_in(ttl));
@@ -327,12 +326,18 @@ fn body(bytes: &[u8], header: Header) -> &[u8] {
     }
 }
 
-/// A stream that ends where reading stopped is not broken but too long.
-fn too_big_unless(whole: bool, error: Error) -> Error {
-    if whole || error.kind() != Kind::Undecodable {
-        return error;
+/// Why a file's value could not be unpacked. A stream that ends where reading stopped is not broken but too long.
+fn unreadable(whole: bool, fault: Fault) -> Error {
+    match fault {
+        Fault::Broken | Fault::CutShort if whole => {
+            Error::new(Kind::Undecodable, "the value in the cache file is not a whole zlib stream")
+        }
+        Fault::Broken | Fault::CutShort => {
+            Error::new(Kind::TooBig, "the cache file is larger than MAX_VALUE_BYTES allows")
+        }
+        Fault::TooBig => Error::new(Kind::TooBig, "the value in the cache file is larger than MAX_VALUE_BYTES"),
+        Fault::NoMemory => no_memory(),
     }
-    Error::new(Kind::TooBig, "the cache file is larger than MAX_VALUE_BYTES allows")
 }
 
 /// The expiry of an entry written now (T: `now + t`, as a float of seconds).
@@ -369,10 +374,6 @@ fn in_time(deadline: &Deadline) -> Result<()> {
         Some(_) => Ok(()),
         None => Err(Error::new(Kind::Timeout, "other processes kept changing the cache file")),
     }
-}
-
-fn no_memory() -> Error {
-    Error::new(Kind::Memory, "not enough memory for the cache file")
 }
 
 #[cfg(test)]

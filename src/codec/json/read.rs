@@ -16,14 +16,26 @@ use crate::value::{Limits, MAX_DIGITS, Tree, wtf8};
 /// [`Kind::Invalid`] for text that Python's `json.loads` refuses, with the place in bytes; [`Kind::TooBig`] beyond
 /// the limits of bytes, nodes and depth.
 pub fn read(text: &[u8], limits: &Limits) -> Result<Tree> {
+    within(text, limits)?;
+    read_shared(Bytes::copy_from_slice(text), limits)
+}
+
+/// The same, where the tree can keep the text.
+pub fn read_shared(text: Bytes, limits: &Limits) -> Result<Tree> {
+    within(&text, limits)?;
+    let tables = Tables::new(text.clone(), limits)?;
+    let mut reader =
+        Reader { text: &text, at: 0, tables, values: Vec::new(), open: Vec::new(), limits, keys: Keys::new() };
+    let root = reader.document()?;
+    Ok(Tree { tables: reader.tables, root })
+}
+
+fn within(text: &[u8], limits: &Limits) -> Result<()> {
     if text.len() > limits.bytes {
         let reason = format!("the JSON text is larger than the limit of {} bytes", limits.bytes);
         return Err(Error::new(Kind::TooBig, reason));
     }
-    let tables = Tables::new(Bytes::copy_from_slice(text), limits)?;
-    let mut reader = Reader { text, at: 0, tables, values: Vec::new(), open: Vec::new(), limits, keys: Keys::new() };
-    let root = reader.document()?;
-    Ok(Tree { tables: reader.tables, root })
+    Ok(())
 }
 
 /// An array or object that has not ended.

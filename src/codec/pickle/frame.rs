@@ -17,10 +17,12 @@ pub struct Frames {
 }
 
 impl Frames {
-    /// The beginning of a pickle: its PROTO opcode.
+    /// The beginning of a pickle: its PROTO opcode, which protocols 0 and 1 do not have.
     pub fn new(protocol: u8, capacity: usize) -> Self {
         let mut out = Vec::with_capacity(capacity);
-        out.extend_from_slice(&[op::PROTO, protocol]);
+        if protocol >= 2 {
+            out.extend_from_slice(&[op::PROTO, protocol]);
+        }
         Self { out, framing: protocol >= 4, open: None }
     }
 
