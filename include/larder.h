@@ -180,6 +180,31 @@
 #define LARDER_OP_CREATE_TABLE 31
 
 /**
+ * An operation: larder_expire_at.
+ */
+#define LARDER_OP_EXPIRE_AT 32
+
+/**
+ * An operation: larder_lock. `larder_store_supports` tells whether a store has it.
+ */
+#define LARDER_OP_LOCK 33
+
+/**
+ * An operation: larder_unlock. `larder_store_supports` tells whether a store has it.
+ */
+#define LARDER_OP_UNLOCK 34
+
+/**
+ * An operation: larder_lock_extend. `larder_store_supports` tells whether a store has it.
+ */
+#define LARDER_OP_LOCK_EXTEND 35
+
+/**
+ * An operation: larder_delete_pattern. `larder_store_supports` tells whether a store has it.
+ */
+#define LARDER_OP_DELETE_PATTERN 36
+
+/**
  * `ttl_ms`: the alias's TIMEOUT.
  */
 #define LARDER_TTL_DEFAULT INT64_MIN
@@ -280,6 +305,16 @@
  * Kind of a value: anything else, such as dates, decimals, UUIDs, instances of classes. Shown as data, never made.
  */
 #define LARDER_KIND_OTHER 9
+
+/**
+ * `how` of larder_lock_extend: so much longer than what is left.
+ */
+#define LARDER_EXTEND_ADD 0
+
+/**
+ * `how` of larder_lock_extend: so long from now on.
+ */
+#define LARDER_EXTEND_REPLACE 1
 
 /**
  * `kind` of an event: an operation has ended.
@@ -532,12 +567,13 @@ typedef struct larder_event {
     /**
      * LARDER_OP_TTL: what is left in ms, or LARDER_TTL_FOREVER. LARDER_OP_INCR: the new number, or the nearest with
      * LARDER_LOSSY. LARDER_OP_INCR_VERSION: the new version. LARDER_OP_GET_MANY: how many were found.
-     * LARDER_OP_SET_MANY: how many failed. LARDER_OP_DELETE_MANY, LARDER_OP_PURGE_EXPIRED: how many were removed.
+     * LARDER_OP_SET_MANY: how many failed. LARDER_OP_DELETE_MANY, _DELETE_PATTERN, _PURGE_EXPIRED: how many were removed.
      * LARDER_OP_KEYS: where the next page begins, 0 at the end.
      */
     int64_t number;
     /**
-     * LARDER_OP_GET, LARDER_OP_SESSION: the value. LARDER_OP_INCR: the new number, whatever its size.
+     * LARDER_OP_GET, LARDER_OP_SESSION: the value. LARDER_OP_INCR: the new number, whatever its size. LARDER_OP_LOCK: the
+     * token.
      */
     struct larder_value *value;
     /**
@@ -591,7 +627,7 @@ typedef struct larder_request {
      */
     uint64_t tag;
     /**
-     * The key, UTF-8 text; LARDER_OP_KEYS: the pattern; LARDER_OP_SESSION: the session key.
+     * The key, UTF-8 text; LARDER_OP_KEYS, _DELETE_PATTERN: the pattern; LARDER_OP_SESSION: the session key.
      */
     const char *key;
     /**
@@ -599,7 +635,7 @@ typedef struct larder_request {
      */
     size_t key_len;
     /**
-     * LARDER_OP_SET, _ADD: the value's bytes, by `format`.
+     * LARDER_OP_SET, _ADD: the value's bytes, by `format`. LARDER_OP_UNLOCK, _LOCK_EXTEND: the token.
      */
     const void *value;
     /**
@@ -608,11 +644,14 @@ typedef struct larder_request {
     size_t value_len;
     /**
      * LARDER_OP_SET, _ADD, _EXPIRE, _SET_MANY: the time to live in ms, LARDER_TTL_DEFAULT or LARDER_TTL_FOREVER; 0 or
-     * less: expired at once.
+     * less: expired at once. LARDER_OP_LOCK, _LOCK_EXTEND: the time in ms, more than 0; LARDER_OP_LOCK also
+     * LARDER_TTL_FOREVER.
      */
     int64_t ttl_ms;
     /**
      * LARDER_OP_INCR, _INCR_VERSION: what to add. LARDER_OP_KEYS: where to begin, 0 or the `number` of the event before.
+     * LARDER_OP_EXPIRE_AT: the moment in ms since 1970. LARDER_OP_LOCK: how long to wait in ms (`wait_ms`).
+     * LARDER_OP_LOCK_EXTEND: LARDER_EXTEND_ADD or LARDER_EXTEND_REPLACE.
      */
     int64_t delta;
     /**
@@ -679,7 +718,7 @@ typedef struct larder_packed {
      */
     uint64_t tag;
     /**
-     * Where the key begins; LARDER_OP_KEYS: the pattern; LARDER_OP_SESSION: the session key; of several keys: a
+     * Where the key begins; what it is as in `larder_request`; of several keys: a
      * table of `n` pairs of 64-bit numbers, offset and length of each key.
      */
     uint64_t key;
@@ -737,7 +776,7 @@ typedef struct larder_packed {
 
 /**
  * Not written: the condition (add, NX, XX) did not hold. On django-redis also: a time to live of zero or less, over a
- * key that was not there, where Django answers False.
+ * key that was not there, where Django answers False. A lock: somebody else holds it.
  */
 #define LARDER_NOT_STORED 2
 
@@ -1048,8 +1087,8 @@ larder_status larder_store_open(const struct larder_context *context,
 larder_status larder_store_close(struct larder_store *store);
 
 /**
- * Whether the backend of a store has an operation: LARDER_OP_KEYS, _CLEAR_PREFIX, _TTL, _PERSIST and _CREATE_TABLE not
- * all have, the others every backend has.
+ * Whether the backend of a store has an operation: LARDER_OP_KEYS, _DELETE_PATTERN, _CLEAR_PREFIX, _TTL, _PERSIST, _LOCK,
+ * _UNLOCK, _LOCK_EXTEND and _CREATE_TABLE not all have, the others every backend has.
  *
  * @param store the store
  * @param operation LARDER_OP_…
@@ -1057,7 +1096,8 @@ larder_status larder_store_close(struct larder_store *store);
  *
  * Blocks: never. Threads: any. Owns: nothing. Since: 0.1
  */
-larder_status larder_store_supports(const struct larder_store *store, int32_t operation);
+larder_status larder_store_supports(const struct larder_store *store,
+                                    int32_t operation);
 
 /**
  * Gets a value.
@@ -2169,6 +2209,287 @@ larder_status larder_store_ping_cb(const struct larder_store *store,
                                    struct larder_error **err);
 
 /**
+ * Takes a lock: the same that cache.lock(...) of django-redis and Lock of redis-py take, so that their processes and
+ * these keep each other out. The key is made like any other. Only Redis has locks.
+ *
+ * The token is what makes the lock the caller's: larder_unlock and larder_lock_extend want it. Whoever has it may use
+ * it, in any thread or process.
+ *
+ * A lock keeps others out until it is unlocked or its time is over. Give it a time: one that never expires stays for ever
+ * when its owner dies. Whoever works longer than that has to extend it, or has lost it. And a server that loses data, as
+ * when a replica takes over, loses locks too.
+ *
+ * When a call fails although the server may have taken the lock for it, larder lets go of it again, if need be
+ * after the call has ended.
+ *
+ * @param store the store
+ * @param key UTF-8 text; NULL with length 0 is the empty key
+ * @param key_len its length in bytes
+ * @param ttl_ms for how long, in ms, more than 0; LARDER_TTL_FOREVER: until it is unlocked. There is no default:
+ *        LARDER_TTL_DEFAULT is LARDER_EINVAL
+ * @param wait_ms how long to wait while somebody else holds it, trying again every 100 ms at the latest; 0: one attempt;
+ *        negative: as long as the call may take, which is the limit in any case. The deadline of the alias is
+ *        mostly too short for that: give the call one of its own
+ * @param call NULL, or version, deadline and flags of this call
+ * @param token receives the token, a text of 32 hexadecimal digits, to be released; NULL when it is not held
+ * @param err NULL, or receives an error on failure, to be released
+ * @return LARDER_OK; LARDER_NOT_STORED while somebody else holds it; LARDER_EUNSUPPORTED; LARDER_EINVAL;
+ *         LARDER_EHANDLE; LARDER_ESHUTDOWN; LARDER_ECONNECTION; LARDER_ETIMEOUT; LARDER_ESERVER; LARDER_EMEMORY;
+ *         never LARDER_IGNORED
+ *
+ * Blocks: up to the call's deadline. Threads: any. Owns: the caller owns the token. Since: 0.1
+ */
+larder_status larder_lock(const struct larder_store *store,
+                          const char *key,
+                          size_t key_len,
+                          int64_t ttl_ms,
+                          int64_t wait_ms,
+                          const struct larder_call *call,
+                          struct larder_value **token,
+                          struct larder_error **err);
+
+/**
+ * Lets go of a lock.
+ *
+ * @param store the store
+ * @param key UTF-8 text; NULL with length 0 is the empty key
+ * @param key_len its length in bytes
+ * @param token the token of larder_lock, or of a Python process; any bytes
+ * @param token_len its length in bytes
+ * @param call NULL, or version, deadline and flags of this call
+ * @param err NULL, or receives an error on failure, to be released
+ * @return LARDER_OK; LARDER_MISS when this token does not hold the lock (any more): its time was over, and
+ *         perhaps somebody else has it, who keeps it; LARDER_EUNSUPPORTED; LARDER_EINVAL; LARDER_EHANDLE;
+ *         LARDER_ESHUTDOWN; LARDER_ECONNECTION; LARDER_ETIMEOUT; LARDER_ESERVER; LARDER_EMEMORY; never LARDER_IGNORED
+ *
+ * Blocks: up to the call's deadline. Threads: any. Owns: nothing. Since: 0.1
+ */
+larder_status larder_unlock(const struct larder_store *store,
+                            const char *key,
+                            size_t key_len,
+                            const char *token,
+                            size_t token_len,
+                            const struct larder_call *call,
+                            struct larder_error **err);
+
+/**
+ * Gives a lock that is held more time.
+ *
+ * @param store the store
+ * @param key UTF-8 text; NULL with length 0 is the empty key
+ * @param key_len its length in bytes
+ * @param token the token of larder_lock, or of a Python process; any bytes
+ * @param token_len its length in bytes
+ * @param ttl_ms the time in ms, more than 0
+ * @param how LARDER_EXTEND_ADD: so much longer than what is left, as redis-py's extend(); LARDER_EXTEND_REPLACE: so long
+ *        from now on, as reacquire()
+ * @param call NULL, or version, deadline and flags of this call
+ * @param err NULL, or receives an error on failure, to be released
+ * @return LARDER_OK; LARDER_MISS when this token does not hold the lock (any more), and for LARDER_EXTEND_ADD when the
+ *         lock never expires, as in redis-py; otherwise as larder_unlock
+ *
+ * Blocks: up to the call's deadline. Threads: any. Owns: nothing. Since: 0.1
+ */
+larder_status larder_lock_extend(const struct larder_store *store,
+                                 const char *key,
+                                 size_t key_len,
+                                 const char *token,
+                                 size_t token_len,
+                                 int64_t ttl_ms,
+                                 int32_t how,
+                                 const struct larder_call *call,
+                                 struct larder_error **err);
+
+/**
+ * Takes a lock later. Waiting for it costs no thread, and holds up no other operation on the key; larder_cancel and
+ * larder_shutdown end it. A lock that is taken although nobody waits for it any more is let go of again. See larder_lock.
+ *
+ * @param store the store
+ * @param key UTF-8 text; only read during this call
+ * @param key_len its length in bytes
+ * @param ttl_ms for how long, in ms, more than 0; LARDER_TTL_FOREVER: until it is unlocked
+ * @param wait_ms how long to wait while somebody else holds it; 0: one attempt; negative: as long as the call may take
+ * @param call NULL, or version, deadline and flags of this call
+ * @param callback takes the answer: LARDER_OK with the token as a value, LARDER_NOT_STORED, or a failure
+ * @param user_data handed to the callback
+ * @param op NULL, or receives the operation's id, before the callback can run; 0 on refusal
+ * @param err NULL, or receives an error on refusal, to be released
+ * @return as larder_get_cb; LARDER_EUNSUPPORTED
+ *
+ * Blocks: never. Threads: any, callbacks included. Owns: nothing. Since: 0.1
+ */
+larder_status larder_lock_cb(const struct larder_store *store,
+                             const char *key,
+                             size_t key_len,
+                             int64_t ttl_ms,
+                             int64_t wait_ms,
+                             const struct larder_call *call,
+                             larder_completion_fn callback,
+                             void *user_data,
+                             larder_op *op,
+                             struct larder_error **err);
+
+/**
+ * Lets go of a lock later. See larder_unlock.
+ *
+ * @param store the store
+ * @param key UTF-8 text; only read during this call
+ * @param key_len its length in bytes
+ * @param token the token; only read during this call
+ * @param token_len its length in bytes
+ * @param call NULL, or version, deadline and flags of this call
+ * @param callback takes the answer: LARDER_OK, LARDER_MISS, or a failure
+ * @param user_data handed to the callback
+ * @param op NULL, or receives the operation's id, before the callback can run; 0 on refusal
+ * @param err NULL, or receives an error on refusal, to be released
+ * @return as larder_get_cb; LARDER_EUNSUPPORTED
+ *
+ * Blocks: never. Threads: any, callbacks included. Owns: nothing. Since: 0.1
+ */
+larder_status larder_unlock_cb(const struct larder_store *store,
+                               const char *key,
+                               size_t key_len,
+                               const char *token,
+                               size_t token_len,
+                               const struct larder_call *call,
+                               larder_completion_fn callback,
+                               void *user_data,
+                               larder_op *op,
+                               struct larder_error **err);
+
+/**
+ * Gives a lock that is held more time, later. See larder_lock_extend.
+ *
+ * @param store the store
+ * @param key UTF-8 text; only read during this call
+ * @param key_len its length in bytes
+ * @param token the token; only read during this call
+ * @param token_len its length in bytes
+ * @param ttl_ms the time in ms, more than 0
+ * @param how LARDER_EXTEND_ADD or LARDER_EXTEND_REPLACE
+ * @param call NULL, or version, deadline and flags of this call
+ * @param callback takes the answer: LARDER_OK, LARDER_MISS, or a failure
+ * @param user_data handed to the callback
+ * @param op NULL, or receives the operation's id, before the callback can run; 0 on refusal
+ * @param err NULL, or receives an error on refusal, to be released
+ * @return as larder_get_cb; LARDER_EUNSUPPORTED
+ *
+ * Blocks: never. Threads: any, callbacks included. Owns: nothing. Since: 0.1
+ */
+larder_status larder_lock_extend_cb(const struct larder_store *store,
+                                    const char *key,
+                                    size_t key_len,
+                                    const char *token,
+                                    size_t token_len,
+                                    int64_t ttl_ms,
+                                    int32_t how,
+                                    const struct larder_call *call,
+                                    larder_completion_fn callback,
+                                    void *user_data,
+                                    larder_op *op,
+                                    struct larder_error **err);
+
+/**
+ * Makes a key expire at a moment, as expire_at() and pexpire_at() of django-redis. On Redis the server's clock decides, to
+ * the millisecond in both flavours; elsewhere it is larder_expire with the time that is left by this machine's clock.
+ *
+ * @param store the store
+ * @param key UTF-8 text; NULL with length 0 is the empty key
+ * @param key_len its length in bytes
+ * @param at_ms the moment in ms since 1970 (Unix time, which has no time zone): `LARDER_SECONDS(time(NULL)) + 500`
+ * @param call NULL, or version, deadline and flags of this call
+ * @param err NULL, or receives an error on failure, to be released
+ * @return LARDER_OK; LARDER_MISS when there is no such key; LARDER_NOT_KEPT when the moment is past and the key gone;
+ *         otherwise as larder_expire
+ *
+ * Blocks: up to the call's deadline. Threads: any. Owns: nothing. Since: 0.1
+ */
+larder_status larder_expire_at(const struct larder_store *store,
+                               const char *key,
+                               size_t key_len,
+                               int64_t at_ms,
+                               const struct larder_call *call,
+                               struct larder_error **err);
+
+/**
+ * Makes a key expire at a moment, later. See larder_expire_at.
+ *
+ * @param store the store
+ * @param key UTF-8 text; only read during this call
+ * @param key_len its length in bytes
+ * @param at_ms the moment in ms since 1970
+ * @param call NULL, or version, deadline and flags of this call
+ * @param callback takes the answer: LARDER_OK, LARDER_MISS, LARDER_NOT_KEPT, or a failure
+ * @param user_data handed to the callback
+ * @param op NULL, or receives the operation's id, before the callback can run; 0 on refusal
+ * @param err NULL, or receives an error on refusal, to be released
+ * @return as larder_get_cb
+ *
+ * Blocks: never. Threads: any, callbacks included. Owns: nothing. Since: 0.1
+ */
+larder_status larder_expire_at_cb(const struct larder_store *store,
+                                  const char *key,
+                                  size_t key_len,
+                                  int64_t at_ms,
+                                  const struct larder_call *call,
+                                  larder_completion_fn callback,
+                                  void *user_data,
+                                  larder_op *op,
+                                  struct larder_error **err);
+
+/**
+ * Removes the keys of this alias's prefix and the call's version that match a pattern, as larder_keys would list them.
+ * A Redis server is never blocked: it is asked for about 1000 keys at a time, and those that match are unlinked, while
+ * others' commands come in between. What is written meanwhile may stay or go.
+ *
+ * A large key space takes longer than the alias's deadline mostly allows: give the call one of its own. What was removed
+ * before a failure stays removed, and the same call again removes the others.
+ *
+ * @param store the store
+ * @param pattern UTF-8 text, as larder_keys takes it; with LARDER_CALL_FINAL_KEY over the keys as the server has them
+ * @param pattern_len its length in bytes
+ * @param call NULL, or version, deadline and flags of this call
+ * @param deleted NULL, or receives how many keys were removed, 0 on failure (django-redis tells how many were listed,
+ *        which can be more). A connection that breaks meanwhile can make it less than it was
+ * @param err NULL, or receives an error on failure, to be released
+ * @return LARDER_OK, also when nothing matched; LARDER_IGNORED; LARDER_EUNSUPPORTED when the backend cannot list keys;
+ *         LARDER_EINVAL; LARDER_EHANDLE; LARDER_ESHUTDOWN; LARDER_EIO; LARDER_ECONNECTION; LARDER_ETIMEOUT;
+ *         LARDER_ESERVER; LARDER_EMEMORY
+ *
+ * Blocks: up to the call's deadline. Threads: any. Owns: nothing. Since: 0.1
+ */
+larder_status larder_delete_pattern(const struct larder_store *store,
+                                    const char *pattern,
+                                    size_t pattern_len,
+                                    const struct larder_call *call,
+                                    uint64_t *deleted,
+                                    struct larder_error **err);
+
+/**
+ * Removes the keys that match a pattern, later. See larder_delete_pattern.
+ *
+ * @param store the store
+ * @param pattern a Redis glob pattern; only read during this call
+ * @param pattern_len its length in bytes
+ * @param call NULL, or version, deadline and flags of this call
+ * @param callback takes the answer: LARDER_OK with how many were removed as a value, LARDER_IGNORED, or a failure
+ * @param user_data handed to the callback
+ * @param op NULL, or receives the operation's id, before the callback can run; 0 on refusal
+ * @param err NULL, or receives an error on refusal, to be released
+ * @return as larder_get_cb
+ *
+ * Blocks: never. Threads: any, callbacks included. Owns: nothing. Since: 0.1
+ */
+larder_status larder_delete_pattern_cb(const struct larder_store *store,
+                                       const char *pattern,
+                                       size_t pattern_len,
+                                       const struct larder_call *call,
+                                       larder_completion_fn callback,
+                                       void *user_data,
+                                       larder_op *op,
+                                       struct larder_error **err);
+
+/**
  * Gets a session of django.contrib.sessions (SESSION_ENGINE django.contrib.sessions.backends.cache) by its session key,
  * which is the value of the browser's `sessionid` cookie. The store is the alias that SESSION_CACHE_ALIAS names, in
  * Django by default "default". Nothing is ever made or prolonged.
@@ -2459,6 +2780,9 @@ int64_t larder_live(int32_t kind);
 /** A text literal and its length, for the pairs of parameters that keys and values are. Of an array it takes all bytes
  * but the last; a pointer it cannot measure. */
 #define LARDER_LIT(text) (text), (sizeof(text) - 1)
+
+/** Seconds, where ms are asked for: `LARDER_SECONDS(30)`. */
+#define LARDER_SECONDS(n) ((int64_t)(n) * 1000)
 
 /** A `larder_call` that asks for nothing special: `larder_call call = LARDER_CALL_INIT;` */
 #define LARDER_CALL_INIT { sizeof(larder_call), 0, 0, NULL, 0 }

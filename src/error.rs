@@ -79,6 +79,13 @@ impl Error {
         }))
     }
 
+    /// The same failure with more to say.
+    #[must_use]
+    pub fn with_reason(mut self, reason: String) -> Self {
+        self.0.reason = reason;
+        self
+    }
+
     /// Names the operation, unless a lower layer named one.
     #[must_use]
     pub fn during(mut self, operation: &'static str) -> Self {

@@ -195,6 +195,20 @@ pub fn start_thread(name: &str, body: impl FnOnce() + Send + 'static) -> std::io
     with_signals_blocked(|| std::thread::Builder::new().name(name.into()).spawn(body))
 }
 
+/// Random bytes of the operating system's, fresh ones at each use: nothing that a forked child would share.
+pub fn random<const N: usize>() -> std::io::Result<[u8; N]> {
+    let mut bytes = [0; N];
+    let mut filled = 0;
+    while let Some(rest) = bytes.get_mut(filled..).filter(|rest| !rest.is_empty()) {
+        match rustix::rand::getrandom(rest, rustix::rand::GetRandomFlags::empty()) {
+            Ok(count) => filled += count,
+            Err(rustix::io::Errno::INTR) => {}
+            Err(error) => return Err(error.into()),
+        }
+    }
+    Ok(bytes)
+}
+
 /// Seconds since 1970, as Python's `time.time()`.
 pub fn wall_clock() -> f64 {
     SystemTime::now().duration_since(UNIX_EPOCH).map_or(0.0, |since| since.as_secs_f64())

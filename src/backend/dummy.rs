@@ -11,7 +11,7 @@ pub struct Dummy;
 
 impl Backend for Dummy {
     fn supports(&self, capability: Capability) -> bool {
-        capability != Capability::Keeps
+        !matches!(capability, Capability::Keeps | Capability::Lock | Capability::ExpireAt)
     }
 
     fn habits(&self) -> Habits {

@@ -39,6 +39,7 @@ mod request;
 #[cfg(any(feature = "sqlite-system", feature = "diskcache"))]
 #[cfg_attr(not(all(feature = "sqlite-system", feature = "diskcache")), allow(dead_code))]
 mod sqlite;
+mod sweep;
 mod ticket;
 #[cfg(any(feature = "net", feature = "postgres", feature = "mysql"))]
 mod waiter;
@@ -89,6 +90,23 @@ pub enum Counted {
     ByStore,
 }
 
+/// What is to be done with a lock, in one step on the server. A lock is a key that holds its owner's token.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum LockAction {
+    /// Take it where nobody holds it; `true` too where this token holds it already, so that it can be tried again when an
+    /// answer was lost. The time to live is not spent.
+    Take(Ttl),
+    /// Let go of it.
+    Release,
+    /// Give it another time to live, or more of it.
+    Extend {
+        /// The time in milliseconds, more than 0.
+        millis: i64,
+        /// From now on, rather than more than what is left. Otherwise one without an expiry cannot be extended.
+        replace: bool,
+    },
+}
+
 /// A write of one of several values.
 #[derive(Clone, Debug)]
 pub struct Entry {
@@ -120,6 +138,10 @@ pub enum Capability {
     Persist,
     /// Keeping anything at all (all but the dummy).
     Keeps,
+    /// Locks ([`Backend::lock`]).
+    Lock,
+    /// Expiring keys at a moment by the server's own clock ([`Backend::expire_at`]).
+    ExpireAt,
 }
 
 /// Where Django's backends differ in what the code around them does (O table).
@@ -225,6 +247,24 @@ pub trait Backend: Send + Sync {
     /// One page of the keys that match a Redis glob pattern over made keys, from `at` (0 at the beginning).
     fn scan(&self, _pattern: &[u8], _at: u64, _budget: Budget) -> Result<Page> {
         Err(unsupported("listing keys"))
+    }
+
+    /// Makes a key expire at a moment, in milliseconds since 1970. The default is for backends without
+    /// [`Capability::ExpireAt`]: what is left by this process's clock. The store begins it only with the capability.
+    fn expire_at(&self, key: &MadeKey, at_ms: i64, budget: Budget) -> Result<Touched> {
+        self.touch(key, left_until(at_ms), budget)
+    }
+
+    /// Does something with a lock as the owner of `token`; whether it could be done: otherwise another token, or none,
+    /// holds it. Only with [`Capability::Lock`].
+    fn lock(&self, _key: &MadeKey, _token: &[u8], _action: LockAction, _budget: Budget) -> Result<bool> {
+        Err(unsupported("holding locks"))
+    }
+
+    /// Removes the keys that match a pattern as in [`Backend::scan`]; how many were removed. What was removed stays so
+    /// when it fails. The default lists and removes, page by page.
+    fn delete_pattern(&self, pattern: &[u8], budget: Budget) -> Result<u64> {
+        sweep::page_by_page(self, pattern, budget)
     }
 
     /// Removes every key that begins with `prefix`; `None` removes everything the backend holds.
@@ -333,6 +373,12 @@ pub trait Spawner: Send + Sync {
 
     /// Runs a blocking job on a thread that may wait. Fails after shutdown; the job is dropped then.
     fn spawn_blocking(&self, job: Box<dyn FnOnce() + Send>) -> Result<()>;
+}
+
+/// What is left until a moment in milliseconds since 1970, by this process's clock.
+pub fn left_until(at_ms: i64) -> Ttl {
+    let since = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap_or_default();
+    Ttl::Millis(at_ms.saturating_sub(i64::try_from(since.as_millis()).unwrap_or(i64::MAX)))
 }
 
 /// What a backend has no way of doing.

@@ -1,6 +1,6 @@
 //! A request that owns what it needs, to outlive the call that made it.
 
-use super::{Entry, Request, Stored, When};
+use super::{Entry, LockAction, Request, Stored, When};
 use crate::error::{Error, Kind, Result};
 use crate::key::MadeKey;
 use crate::timeout::Ttl;
@@ -17,6 +17,8 @@ pub enum Order {
     Delete(MadeKey),
     Has(MadeKey),
     Incr(MadeKey, i64),
+    ExpireAt(MadeKey, i64),
+    Lock { key: MadeKey, token: Box<[u8]>, action: LockAction },
     GetMany(Vec<MadeKey>),
     SetMany(Vec<Entry>, Ttl),
     DeleteMany(Vec<MadeKey>),
@@ -44,6 +46,8 @@ impl Order {
             Request::Delete(key) => Self::Delete(key.clone()),
             Request::Has(key) => Self::Has(key.clone()),
             Request::Incr(key, delta) => Self::Incr(key.clone(), delta),
+            Request::ExpireAt(key, at) => Self::ExpireAt(key.clone(), at),
+            Request::Lock { key, token, action } => Self::Lock { key: key.clone(), token: token.into(), action },
             Request::GetMany(keys) => Self::GetMany(keys.to_vec()),
             Request::SetMany(entries, ttl) => Self::SetMany(entries.to_vec(), ttl),
             Request::DeleteMany(keys) => Self::DeleteMany(keys.to_vec()),
@@ -65,6 +69,8 @@ impl Order {
             Self::Delete(key) => Request::Delete(key),
             Self::Has(key) => Request::Has(key),
             Self::Incr(key, delta) => Request::Incr(key, *delta),
+            Self::ExpireAt(key, at) => Request::ExpireAt(key, *at),
+            Self::Lock { key, token, action } => Request::Lock { key, token, action: *action },
             Self::GetMany(keys) => Request::GetMany(keys),
             Self::SetMany(entries, ttl) => Request::SetMany(entries, *ttl),
             Self::DeleteMany(keys) => Request::DeleteMany(keys),

@@ -1,6 +1,6 @@
 //! An operation as a value, its answer, and the one way from the first to the second on the caller's thread.
 
-use super::{Backend, Counted, Entry, Page, Stored, StoredRef, Touched, When, Written};
+use super::{Backend, Counted, Entry, LockAction, Page, Stored, StoredRef, Touched, When, Written};
 use crate::error::{Error, Result};
 use crate::key::MadeKey;
 use crate::timeout::{Budget, Ttl};
@@ -33,6 +33,17 @@ pub enum Request<'a> {
     Has(&'a MadeKey),
     /// [`Backend::incr`].
     Incr(&'a MadeKey, i64),
+    /// [`Backend::expire_at`].
+    ExpireAt(&'a MadeKey, i64),
+    /// [`Backend::lock`].
+    Lock {
+        /// The made key.
+        key: &'a MadeKey,
+        /// The owner's token.
+        token: &'a [u8],
+        /// What is to be done.
+        action: LockAction,
+    },
     /// [`Backend::get_many`].
     GetMany(&'a [MadeKey]),
     /// [`Backend::set_many`].
@@ -60,7 +71,9 @@ impl<'a> Request<'a> {
             | Self::Ttl(key)
             | Self::Delete(key)
             | Self::Has(key)
-            | Self::Incr(key, _) => Some(key),
+            | Self::Incr(key, _)
+            | Self::ExpireAt(key, _)
+            | Self::Lock { key, .. } => Some(key),
             _ => None,
         }
     }
@@ -79,6 +92,8 @@ impl<'a> Request<'a> {
             Self::Delete(_) => Request::Delete(key),
             Self::Has(_) => Request::Has(key),
             Self::Incr(_, delta) => Request::Incr(key, delta),
+            Self::ExpireAt(_, at) => Request::ExpireAt(key, at),
+            Self::Lock { token, action, .. } => Request::Lock { key, token, action },
             other => other,
         }
     }
@@ -100,11 +115,11 @@ pub enum Reply {
     Value(Option<Stored>),
     /// To `Set`.
     Written(Written),
-    /// To `Touch` and `Persist`.
+    /// To `Touch`, `Persist` and `ExpireAt`.
     Touched(Touched),
     /// To `Ttl`.
     Left(Option<Ttl>),
-    /// To `Delete` and `Has`.
+    /// To `Delete`, `Has` and `Lock`.
     Found(bool),
     /// To `Incr`.
     Counted(Counted),
@@ -142,6 +157,10 @@ macro_rules! by_call {
             fn delete(key: &MadeKey) -> bool { Request::Delete(key) => Reply::Found }
             fn has(key: &MadeKey) -> bool { Request::Has(key) => Reply::Found }
             fn incr(key: &MadeKey, delta: i64) -> Counted { Request::Incr(key, delta) => Reply::Counted }
+            fn expire_at(key: &MadeKey, at_ms: i64) -> Touched { Request::ExpireAt(key, at_ms) => Reply::Touched }
+            fn lock(key: &MadeKey, token: &[u8], action: $crate::backend::LockAction) -> bool {
+                Request::Lock { key, token, action } => Reply::Found
+            }
             fn get_many(keys: &[MadeKey]) -> Vec<Option<Stored>> { Request::GetMany(keys) => Reply::Values }
             fn set_many(entries: &[Entry], ttl: Ttl) -> Vec<Option<Error>> {
                 Request::SetMany(entries, ttl) => Reply::Failures
@@ -182,6 +201,8 @@ pub fn perform<B: Backend + ?Sized>(backend: &B, request: &Request<'_>, budget: 
         Request::Delete(key) => backend.delete(key, budget).map(Reply::Found),
         Request::Has(key) => backend.has(key, budget).map(Reply::Found),
         Request::Incr(key, delta) => backend.incr(key, delta, budget).map(Reply::Counted),
+        Request::ExpireAt(key, at) => backend.expire_at(key, at, budget).map(Reply::Touched),
+        Request::Lock { key, token, action } => backend.lock(key, token, action, budget).map(Reply::Found),
         Request::GetMany(keys) => backend.get_many(keys, budget).map(Reply::Values),
         Request::SetMany(entries, ttl) => backend.set_many(entries, ttl, budget).map(Reply::Failures),
         Request::DeleteMany(keys) => backend.delete_many(keys, budget).map(Reply::Removed),

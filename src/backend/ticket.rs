@@ -13,6 +13,17 @@ pub trait Sink: Send + Sync {
     /// Takes the one answer to each of some operations, and leaves `answers` empty. Must not block and must not call
     /// back into a backend.
     fn deliver(&self, answers: &mut Vec<Answer>);
+
+    /// Whether anybody still waits for an operation's answer, as far as is known: not once it was cancelled.
+    fn is_wanted(&self, _tag: u64) -> bool {
+        true
+    }
+
+    /// As [`Sink::deliver`], of one; whether anybody took it.
+    fn offer(&self, answer: Answer) -> bool {
+        self.deliver(&mut vec![answer]);
+        true
+    }
 }
 
 /// The right and the duty to answer one operation: exactly once by construction, since dropping it is an answer too.
@@ -30,6 +41,16 @@ impl Ticket {
     /// Answers.
     pub fn answer(mut self, answer: Result<Reply>) {
         self.deliver(answer);
+    }
+
+    /// Whether it is worth while to go on: nobody has cancelled the operation, and it is not to end.
+    pub fn is_wanted(&self) -> bool {
+        self.sink.as_ref().is_some_and(|sink| sink.is_wanted(self.tag))
+    }
+
+    /// Answers; whether anybody took it. For what has to be undone if not.
+    pub fn offer(mut self, answer: Result<Reply>) -> bool {
+        self.sink.take().is_some_and(|sink| sink.offer((self.tag, answer)))
     }
 
     fn deliver(&mut self, answer: Result<Reply>) {

@@ -9,7 +9,9 @@ use super::error::larder_error;
 use super::guard::{caught, quietly};
 use super::operation::{found, nearest, touched, ttl_ms, written};
 use super::request as op;
-use super::status::{LARDER_IGNORED, LARDER_LOSSY, LARDER_MISS, LARDER_NOT_KEPT, LARDER_OK, larder_status, of};
+use super::status::{
+    LARDER_IGNORED, LARDER_LOSSY, LARDER_MISS, LARDER_NOT_KEPT, LARDER_NOT_STORED, LARDER_OK, larder_status, of,
+};
 use super::value::{self, larder_value};
 use crate::backend::{Page, Reply};
 use crate::error::{Error, Kind, Result};
@@ -41,10 +43,11 @@ pub struct larder_event {
     pub n: u32,
     /// LARDER_OP_TTL: what is left in ms, or LARDER_TTL_FOREVER. LARDER_OP_INCR: the new number, or the nearest with
     /// LARDER_LOSSY. LARDER_OP_INCR_VERSION: the new version. LARDER_OP_GET_MANY: how many were found.
-    /// LARDER_OP_SET_MANY: how many failed. LARDER_OP_DELETE_MANY, LARDER_OP_PURGE_EXPIRED: how many were removed.
+    /// LARDER_OP_SET_MANY: how many failed. LARDER_OP_DELETE_MANY, _DELETE_PATTERN, _PURGE_EXPIRED: how many were removed.
     /// LARDER_OP_KEYS: where the next page begins, 0 at the end.
     pub number: i64,
-    /// LARDER_OP_GET, LARDER_OP_SESSION: the value. LARDER_OP_INCR: the new number, whatever its size.
+    /// LARDER_OP_GET, LARDER_OP_SESSION: the value. LARDER_OP_INCR: the new number, whatever its size. LARDER_OP_LOCK: the
+    /// token.
     pub value: *mut larder_value,
     /// LARDER_OP_GET_MANY: the values in the order of the keys, NULL for a miss. LARDER_OP_KEYS: the keys of this page,
     /// as texts.
@@ -137,6 +140,11 @@ impl larder_event {
     fn fill(&mut self, store: &Store, outcome: Outcome) -> Result<()> {
         self.status = match outcome {
             Outcome::Value(value) => found(value.map(|value| self.value = larder_value::into_raw(value)).is_some()),
+            Outcome::Locked(None) => LARDER_NOT_STORED,
+            Outcome::Locked(Some(token)) => {
+                self.value = larder_value::into_raw(token);
+                LARDER_OK
+            }
             Outcome::Written(done) => written(done),
             Outcome::Touched(done) => touched(done),
             Outcome::Left(left) => found(left.map(|left| self.number = ttl_ms(left)).is_some()),

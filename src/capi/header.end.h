@@ -2,6 +2,9 @@
  * but the last; a pointer it cannot measure. */
 #define LARDER_LIT(text) (text), (sizeof(text) - 1)
 
+/** Seconds, where ms are asked for: `LARDER_SECONDS(30)`. */
+#define LARDER_SECONDS(n) ((int64_t)(n) * 1000)
+
 /** A `larder_call` that asks for nothing special: `larder_call call = LARDER_CALL_INIT;` */
 #define LARDER_CALL_INIT { sizeof(larder_call), 0, 0, NULL, 0 }
 

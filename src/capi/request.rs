@@ -4,8 +4,8 @@ use std::ffi::{c_char, c_void};
 
 use super::argument::{self, array, invalid};
 use super::callback::larder_op;
-use super::session;
 use super::store::larder_store;
+use super::{lock, session};
 use crate::backend::When;
 use crate::codec::Input;
 use crate::error::Result;
@@ -55,6 +55,16 @@ pub const LARDER_OP_PING: i32 = 29;
 pub const LARDER_OP_SESSION: i32 = 30;
 /// An operation: larder_create_table. `larder_store_supports` tells whether a store has it.
 pub const LARDER_OP_CREATE_TABLE: i32 = 31;
+/// An operation: larder_expire_at.
+pub const LARDER_OP_EXPIRE_AT: i32 = 32;
+/// An operation: larder_lock. `larder_store_supports` tells whether a store has it.
+pub const LARDER_OP_LOCK: i32 = 33;
+/// An operation: larder_unlock. `larder_store_supports` tells whether a store has it.
+pub const LARDER_OP_UNLOCK: i32 = 34;
+/// An operation: larder_lock_extend. `larder_store_supports` tells whether a store has it.
+pub const LARDER_OP_LOCK_EXTEND: i32 = 35;
+/// An operation: larder_delete_pattern. `larder_store_supports` tells whether a store has it.
+pub const LARDER_OP_DELETE_PATTERN: i32 = 36;
 
 /// One operation for larder_submit. Start from `LARDER_REQUEST_INIT`, or from all zero bytes: then `ttl_ms` has to be set
 /// where a time to live is needed, since 0 means expired at once. The struct only grows at its end.
@@ -69,18 +79,21 @@ pub struct larder_request {
     pub store: *const larder_store,
     /// Comes back in the event.
     pub tag: u64,
-    /// The key, UTF-8 text; LARDER_OP_KEYS: the pattern; LARDER_OP_SESSION: the session key.
+    /// The key, UTF-8 text; LARDER_OP_KEYS, _DELETE_PATTERN: the pattern; LARDER_OP_SESSION: the session key.
     pub key: *const c_char,
     /// Its length in bytes.
     pub key_len: usize,
-    /// LARDER_OP_SET, _ADD: the value's bytes, by `format`.
+    /// LARDER_OP_SET, _ADD: the value's bytes, by `format`. LARDER_OP_UNLOCK, _LOCK_EXTEND: the token.
     pub value: *const c_void,
     /// Their length.
     pub value_len: usize,
     /// LARDER_OP_SET, _ADD, _EXPIRE, _SET_MANY: the time to live in ms, LARDER_TTL_DEFAULT or LARDER_TTL_FOREVER; 0 or
-    /// less: expired at once.
+    /// less: expired at once. LARDER_OP_LOCK, _LOCK_EXTEND: the time in ms, more than 0; LARDER_OP_LOCK also
+    /// LARDER_TTL_FOREVER.
     pub ttl_ms: i64,
     /// LARDER_OP_INCR, _INCR_VERSION: what to add. LARDER_OP_KEYS: where to begin, 0 or the `number` of the event before.
+    /// LARDER_OP_EXPIRE_AT: the moment in ms since 1970. LARDER_OP_LOCK: how long to wait in ms (`wait_ms`).
+    /// LARDER_OP_LOCK_EXTEND: LARDER_EXTEND_ADD or LARDER_EXTEND_REPLACE.
     pub delta: i64,
     /// The total time that the operation may take, in ms, as in `larder_call`; 0: the alias's own.
     pub timeout_ms: i64,
@@ -120,7 +133,7 @@ pub struct larder_packed {
     pub store: u64,
     /// Comes back in the event.
     pub tag: u64,
-    /// Where the key begins; LARDER_OP_KEYS: the pattern; LARDER_OP_SESSION: the session key; of several keys: a
+    /// Where the key begins; what it is as in `larder_request`; of several keys: a
     /// table of `n` pairs of 64-bit numbers, offset and length of each key.
     pub key: u64,
     /// The key's length in bytes; of several keys 0.
@@ -171,6 +184,11 @@ pub(crate) fn number_of(asked: Asked) -> i32 {
         Asked::Ping => LARDER_OP_PING,
         Asked::Session => LARDER_OP_SESSION,
         Asked::CreateTable => LARDER_OP_CREATE_TABLE,
+        Asked::ExpireAt => LARDER_OP_EXPIRE_AT,
+        Asked::Lock => LARDER_OP_LOCK,
+        Asked::Unlock => LARDER_OP_UNLOCK,
+        Asked::ExtendLock => LARDER_OP_LOCK_EXTEND,
+        Asked::DeletePattern => LARDER_OP_DELETE_PATTERN,
     }
 }
 
@@ -308,6 +326,13 @@ impl<'a> Borrowed<'a> {
             LARDER_OP_PING => Operation::Ping,
             LARDER_OP_SESSION => Operation::Session { key },
             LARDER_OP_CREATE_TABLE => Operation::CreateTable,
+            LARDER_OP_EXPIRE_AT => Operation::ExpireAt { key, at_ms: delta },
+            LARDER_OP_LOCK => Operation::Lock { key, ttl, wait: lock::wait(delta) },
+            LARDER_OP_UNLOCK => Operation::Unlock { key, token: self.value },
+            LARDER_OP_LOCK_EXTEND => {
+                Operation::ExtendLock { key, token: self.value, ttl, replace: lock::replaces(delta)? }
+            }
+            LARDER_OP_DELETE_PATTERN => Operation::DeletePattern { pattern: key },
             other => return Err(invalid(format!("{other} is no operation"))),
         };
         store.prepare(&operation, &self.call)
@@ -363,5 +388,12 @@ fn part_table(buffer: &[u8], at: u64, n: u32, what: &str) -> Result<Vec<(u64, u6
 
 /// Whether the answer of an operation is a number that the simple callback is shown as a value.
 pub(crate) fn has_number(operation: i32) -> bool {
-    matches!(operation, LARDER_OP_TTL | LARDER_OP_INCR_VERSION | LARDER_OP_DELETE_MANY | LARDER_OP_PURGE_EXPIRED)
+    matches!(
+        operation,
+        LARDER_OP_TTL
+            | LARDER_OP_INCR_VERSION
+            | LARDER_OP_DELETE_MANY
+            | LARDER_OP_DELETE_PATTERN
+            | LARDER_OP_PURGE_EXPIRED
+    )
 }

@@ -11,7 +11,7 @@ pub const LARDER_OK: larder_status = 0;
 /// There is no such key, or it has expired.
 pub const LARDER_MISS: larder_status = 1;
 /// Not written: the condition (add, NX, XX) did not hold. On django-redis also: a time to live of zero or less, over a
-/// key that was not there, where Django answers False.
+/// key that was not there, where Django answers False. A lock: somebody else holds it.
 pub const LARDER_NOT_STORED: larder_status = 2;
 /// Nothing (more) to hand out.
 pub const LARDER_EMPTY: larder_status = 3;

@@ -10,8 +10,9 @@ use super::guard::{guard, quietly};
 use super::handle::{self, Registry};
 use super::home::{Context, Home};
 use super::request::{
-    LARDER_OP_CLEAR_PREFIX, LARDER_OP_CREATE_TABLE, LARDER_OP_GET, LARDER_OP_KEEP, LARDER_OP_KEYS, LARDER_OP_PERSIST,
-    LARDER_OP_SESSION, LARDER_OP_TTL,
+    LARDER_OP_CLEAR_PREFIX, LARDER_OP_CREATE_TABLE, LARDER_OP_DELETE_PATTERN, LARDER_OP_EXPIRE_AT, LARDER_OP_GET,
+    LARDER_OP_KEEP, LARDER_OP_KEYS, LARDER_OP_LOCK, LARDER_OP_LOCK_EXTEND, LARDER_OP_PERSIST, LARDER_OP_SESSION,
+    LARDER_OP_TTL, LARDER_OP_UNLOCK,
 };
 use super::status::{LARDER_EHANDLE, LARDER_EINVAL, LARDER_EPANIC, LARDER_EUNSUPPORTED, LARDER_OK, larder_status, of};
 use crate::backend::Capability;
@@ -168,8 +169,8 @@ pub extern "C" fn larder_store_close(store: *mut larder_store) -> larder_status 
     }
 }
 
-/// Whether the backend of a store has an operation: LARDER_OP_KEYS, _CLEAR_PREFIX, _TTL, _PERSIST and _CREATE_TABLE not
-/// all have, the others every backend has.
+/// Whether the backend of a store has an operation: LARDER_OP_KEYS, _DELETE_PATTERN, _CLEAR_PREFIX, _TTL, _PERSIST, _LOCK,
+/// _UNLOCK, _LOCK_EXTEND and _CREATE_TABLE not all have, the others every backend has.
 ///
 /// @param store the store
 /// @param operation LARDER_OP_…
@@ -184,15 +185,16 @@ pub extern "C" fn larder_store_supports(store: *const larder_store, operation: i
             Err(error) => return of(error.kind()),
         };
         let operation = match operation {
-            LARDER_OP_KEYS => Capability::Scan,
+            LARDER_OP_KEYS | LARDER_OP_DELETE_PATTERN => Capability::Scan,
             LARDER_OP_CLEAR_PREFIX => Capability::ClearPrefix,
             LARDER_OP_TTL => Capability::Ttl,
             LARDER_OP_PERSIST => Capability::Persist,
             LARDER_OP_KEEP => Capability::Keeps,
+            LARDER_OP_LOCK | LARDER_OP_UNLOCK | LARDER_OP_LOCK_EXTEND => Capability::Lock,
             LARDER_OP_CREATE_TABLE => {
                 return if store.store.table_sql().is_ok() { LARDER_OK } else { LARDER_EUNSUPPORTED };
             }
-            LARDER_OP_GET..=LARDER_OP_SESSION => return LARDER_OK,
+            LARDER_OP_GET..=LARDER_OP_SESSION | LARDER_OP_EXPIRE_AT => return LARDER_OK,
             _ => return LARDER_EINVAL,
         };
         if store.store.supports(operation) { LARDER_OK } else { LARDER_EUNSUPPORTED }

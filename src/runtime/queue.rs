@@ -428,6 +428,19 @@ impl<T: Send + 'static> Sink for Queue<T> {
         }
         self.tell(inner);
     }
+
+    fn is_wanted(&self, operation: u64) -> bool {
+        let inner = self.inner.lock();
+        inner.state == State::Open && inner.waiting.contains(operation)
+    }
+
+    fn offer(&self, (operation, answer): Answer) -> bool {
+        let mut inner = self.inner.lock();
+        let Some(payload) = inner.waiting.remove(operation) else { return false };
+        inner.ready.push_back(Event { operation, payload, answer });
+        self.tell(inner);
+        true
+    }
 }
 
 #[cfg(test)]

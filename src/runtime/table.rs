@@ -62,6 +62,11 @@ impl<T> Table<T> {
         first
     }
 
+    /// Whether anything is kept under an id.
+    pub fn contains(&self, id: u64) -> bool {
+        self.places.get(self.place(id)).is_some_and(|kept| kept.as_ref().is_some_and(|(found, _)| *found == id))
+    }
+
     /// Takes out what is kept under an id.
     pub fn remove(&mut self, id: u64) -> Option<T> {
         let place = self.place(id);

@@ -1,8 +1,10 @@
 //! One alias: keys, versions, times to live and values over any backend.
 
 mod count;
+mod lock;
 mod many;
 mod operation;
+mod pattern;
 mod plugins;
 mod session;
 mod spare;
@@ -65,6 +67,7 @@ pub struct Store {
     codec: Codec,
     /// Shared with the values that it hands out.
     facts: Arc<Facts>,
+    spawner: Arc<dyn Spawner>,
     log: Arc<dyn Log>,
     ignores: Ignores,
     counters: Counters,
@@ -126,6 +129,7 @@ impl Store {
             backend,
             codec,
             facts,
+            spawner: around.spawner,
             log: around.log,
             ignores,
             counters: Counters::default(),

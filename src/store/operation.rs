@@ -4,12 +4,14 @@
 //! [`Store::conclude`] reads the answer, whenever and on whatever thread it comes.
 
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
+use super::lock;
 use super::session::{self, is_session_key};
 use super::{Call, Scope, Store, Value};
 use crate::backend::{
-    Counted, Entry, IncrBy, Job, Keys, Order, Page, Reply, Request, Stored, Ticket, Touched, When, Written,
+    Capability, Counted, Entry, IncrBy, Job, Keys, LockAction, Order, Page, Reply, Request, Stored, Ticket, Touched,
+    When, Written, left_until,
 };
 use crate::codec::Input;
 use crate::error::{Error, Kind, Result};
@@ -42,6 +44,16 @@ pub enum Operation<'a> {
     Incr { key: &'a str, delta: i64 },
     /// [`Store::incr_version`].
     IncrVersion { key: &'a str, delta: i64 },
+    /// [`Store::expire_at`].
+    ExpireAt { key: &'a str, at_ms: i64 },
+    /// [`Store::lock`].
+    Lock { key: &'a str, ttl: TtlChoice, wait: Option<Duration> },
+    /// [`Store::unlock`].
+    Unlock { key: &'a str, token: &'a [u8] },
+    /// [`Store::extend_lock`].
+    ExtendLock { key: &'a str, token: &'a [u8], ttl: TtlChoice, replace: bool },
+    /// [`Store::delete_pattern`].
+    DeletePattern { pattern: &'a str },
     /// [`Store::get_many`].
     GetMany { keys: &'a [&'a str] },
     /// [`Store::set_many`].
@@ -92,6 +104,11 @@ pub enum Asked {
     Ping,
     Session,
     CreateTable,
+    ExpireAt,
+    Lock,
+    Unlock,
+    ExtendLock,
+    DeletePattern,
 }
 
 /// How an operation ended.
@@ -100,11 +117,13 @@ pub enum Outcome {
     Value(Option<Value>),
     /// A set.
     Written(Written),
-    /// An expire or persist.
+    /// A lock: its token.
+    Locked(Option<Value>),
+    /// An expire, expire_at or persist.
     Touched(Touched),
     /// A ttl.
     Left(Option<Ttl>),
-    /// A delete or has.
+    /// A delete, has, unlock or lock_extend.
     Found(bool),
     /// An incr: the new number.
     Sum(Option<Value>),
@@ -114,7 +133,7 @@ pub enum Outcome {
     Values(Vec<Option<Value>>),
     /// A set_many: the failures, and whether what was stored is dead at once.
     Failures(Vec<Option<Error>>, bool),
-    /// A delete_many or purge_expired.
+    /// A delete_many, delete_pattern or purge_expired.
     Removed(u64),
     /// A keys: user keys, unless they were to be final.
     Page(Page),
@@ -140,18 +159,25 @@ enum Work<'a> {
     /// Several steps of the store's.
     Incr(UserKey<'a>, i64),
     IncrVersion(&'a str, i64, Option<&'a str>),
+    /// Attempts, and waiting between them.
+    Lock(UserKey<'a>, TtlChoice, Option<Duration>),
     /// Something for a thread that may wait.
     CreateTable,
+    /// As well; the pattern over made keys.
+    DeletePattern(Vec<u8>),
 }
 
 /// What a made key is made from.
 #[derive(Clone, Copy)]
-struct UserKey<'a> {
+pub(super) struct UserKey<'a> {
     /// Whether it is a session key.
-    is_session: bool,
-    key: &'a str,
-    version: Option<&'a str>,
-    is_final: bool,
+    pub(super) is_session: bool,
+    /// As the caller has it.
+    pub(super) key: &'a str,
+    /// The call's.
+    pub(super) version: Option<&'a str>,
+    /// Whether it is a made key already.
+    pub(super) is_final: bool,
 }
 
 enum One {
@@ -163,6 +189,8 @@ enum One {
     Delete,
     Has,
     Incr(i64),
+    ExpireAt(i64),
+    Lock { token: Box<[u8]>, action: LockAction },
 }
 
 impl One {
@@ -176,6 +204,8 @@ impl One {
             Self::Delete => Request::Delete(key),
             Self::Has => Request::Has(key),
             Self::Incr(delta) => Request::Incr(key, *delta),
+            Self::ExpireAt(at) => Request::ExpireAt(key, *at),
+            Self::Lock { token, action } => Request::Lock { key, token, action: *action },
         }
     }
 }
@@ -210,6 +240,11 @@ impl Asked {
             Self::Ping => "ping",
             Self::Session => "session",
             Self::CreateTable => "create_table",
+            Self::ExpireAt => "expire_at",
+            Self::Lock => "lock",
+            Self::Unlock => "unlock",
+            Self::ExtendLock => "lock_extend",
+            Self::DeletePattern => "delete_pattern",
         }
     }
 
@@ -223,7 +258,19 @@ impl Asked {
 
     /// Whether IGNORE_EXCEPTIONS and ignore_exc hide its failures (DR-16).
     fn can_be_ignored(self) -> bool {
-        !matches!(self, Self::Expire | Self::Persist | Self::Ttl | Self::PurgeExpired | Self::Ping | Self::CreateTable)
+        !matches!(
+            self,
+            Self::Expire
+                | Self::ExpireAt
+                | Self::Persist
+                | Self::Ttl
+                | Self::PurgeExpired
+                | Self::Ping
+                | Self::CreateTable
+                | Self::Lock
+                | Self::Unlock
+                | Self::ExtendLock
+        )
     }
 }
 
@@ -275,6 +322,27 @@ impl Store {
                 Ok((Asked::Session, Work::One(UserKey { is_session: true, ..user(key) }, One::Get)))
             }
             Operation::CreateTable => Ok((Asked::CreateTable, Work::CreateTable)),
+            Operation::ExpireAt { key, at_ms } => {
+                let native = self.backend.supports(Capability::ExpireAt);
+                one(Asked::ExpireAt, key, if native { One::ExpireAt(at_ms) } else { One::Touch(left_until(at_ms)) })
+            }
+            Operation::DeletePattern { pattern } => {
+                Ok((Asked::DeletePattern, Work::DeletePattern(self.made_pattern(pattern, call))))
+            }
+            Operation::Lock { key, ttl, wait } => {
+                self.has_locks("lock")?;
+                lock::life(ttl).map_err(|error| self.named("lock", error))?;
+                Ok((Asked::Lock, Work::Lock(user(key), ttl, wait)))
+            }
+            Operation::Unlock { key, token } => {
+                self.has_locks("unlock")?;
+                one(Asked::Unlock, key, One::Lock { token: token.into(), action: LockAction::Release })
+            }
+            Operation::ExtendLock { key, token, ttl, replace } => {
+                let action = lock::extension(ttl, replace).map_err(|error| self.named("lock_extend", error))?;
+                self.has_locks("lock_extend")?;
+                one(Asked::ExtendLock, key, One::Lock { token: token.into(), action })
+            }
             _ => self.order(operation, call),
         }
     }
@@ -310,7 +378,7 @@ impl Store {
         Ok((asked, nothing_to_do(&order).unwrap_or_else(|| Work::Order(Box::new(order)))))
     }
 
-    fn made(&self, operation: &'static str, user: &UserKey<'_>) -> Result<MadeKey> {
+    pub(super) fn made(&self, operation: &'static str, user: &UserKey<'_>) -> Result<MadeKey> {
         let call = Call { version: user.version, budget: None, final_key: user.is_final };
         if user.is_session {
             return self.make(operation, &session::cache_key(user.key), &call);
@@ -354,6 +422,12 @@ impl Store {
                 let job = answering(ticket, move || store.backend.create_table(budget).map(|()| Reply::Done));
                 self.backend.start_job(Keys::All, budget, job);
             }
+            Work::DeletePattern(pattern) => {
+                let (store, pattern, budget) = (self.clone(), pattern.clone(), budget.fixed());
+                let work = move || store.backend.delete_pattern(&pattern, budget).map(Reply::Removed);
+                self.backend.start_job(Keys::All, budget, answering(ticket, work));
+            }
+            Work::Lock(user, ttl, wait) => self.begin_lock(user, *ttl, *wait, budget, ticket),
             Work::IncrVersion(key, delta, version) => self.begin_incr_version(key, *delta, *version, budget, ticket),
         }
     }
@@ -401,7 +475,7 @@ impl Store {
         let reply = match answer {
             Ok(reply) => reply,
             Err(error) if asked.can_be_ignored() => return self.checked(name, Err(error)),
-            Err(error) if matches!(asked, Asked::Expire | Asked::Persist) => {
+            Err(error) if matches!(asked, Asked::Expire | Asked::ExpireAt | Asked::Persist) => {
                 return self.checked_touch(name, Err(error));
             }
             Err(error) => return self.told(name, Err(error)),
@@ -416,9 +490,12 @@ impl Store {
             (Asked::Get, Reply::Value(stored)) => Outcome::Value(value(stored)?),
             (Asked::Session, Reply::Value(stored)) => Outcome::Value(value(stored)?.filter(session::is_a_session)),
             (Asked::Set | Asked::Add, Reply::Written(written)) => Outcome::Written(written),
-            (Asked::Expire | Asked::Persist, Reply::Touched(touched)) => Outcome::Touched(touched),
+            (Asked::Lock, Reply::Value(token)) => Outcome::Locked(token.map(|token| self.value(token))),
+            (Asked::Expire | Asked::ExpireAt | Asked::Persist, Reply::Touched(touched)) => Outcome::Touched(touched),
             (Asked::Ttl, Reply::Left(left)) => Outcome::Left(left),
-            (Asked::Delete | Asked::Has, Reply::Found(found)) => Outcome::Found(found),
+            (Asked::Delete | Asked::Has | Asked::Unlock | Asked::ExtendLock, Reply::Found(found)) => {
+                Outcome::Found(found)
+            }
             (Asked::Incr, Reply::Counted(Counted::Now(sum))) => {
                 Outcome::Sum(Some(self.value_of(&Number::Int(sum.into()))?))
             }
@@ -436,7 +513,9 @@ impl Store {
                 let failure = |error: Option<Error>| error.and_then(|error| self.checked::<()>(name, Err(error)).err());
                 Outcome::Failures(failures.into_iter().map(failure).collect(), spent)
             }
-            (Asked::DeleteMany | Asked::PurgeExpired, Reply::Removed(count)) => Outcome::Removed(count),
+            (Asked::DeleteMany | Asked::DeletePattern | Asked::PurgeExpired, Reply::Removed(count)) => {
+                Outcome::Removed(count)
+            }
             (Asked::Keys { head }, Reply::Page(Page { keys, next })) => {
                 let keys = keys.iter().filter_map(|key| Some(key.get(head..)?.to_vec())).collect();
                 Outcome::Page(Page { keys, next })

@@ -54,11 +54,7 @@ impl Sqlite {
 
 impl Backend for Sqlite {
     fn supports(&self, capability: Capability) -> bool {
-        match capability {
-            Capability::Scan | Capability::ClearPrefix | Capability::Ttl | Capability::Persist | Capability::Keeps => {
-                true
-            }
-        }
+        !matches!(capability, Capability::Lock | Capability::ExpireAt)
     }
 
     fn habits(&self) -> Habits {

@@ -5,8 +5,7 @@ use super::decoder::Frame;
 use super::many::{self, DeletingMany, GettingMany, SettingMany};
 use super::{ENTRIES_AT_ONCE, KEYS_AT_ONCE};
 use crate::backend::net::{Expecting, Nature, Next, Reading, Way, unexpected};
-use crate::backend::unsupported;
-use crate::backend::{Reply, Request, When};
+use crate::backend::{Reply, Request, When, left_until, unsupported};
 use crate::config::Client;
 use crate::error::Result;
 use crate::timeout::Ttl;
@@ -46,6 +45,7 @@ pub(super) fn way(request: &Request<'_>) -> Way {
         Request::GetMany(keys) | Request::DeleteMany(keys) if keys.len() > KEYS_AT_ONCE => Way::Rounds,
         Request::SetMany(entries, _) if entries.len() > ENTRIES_AT_ONCE => Way::Rounds,
         Request::Ttl(_) => Way::Answer(Err(unsupported("telling the time to live"))),
+        Request::Lock { .. } => Way::Answer(Err(unsupported("holding locks"))),
         Request::Scan(..) | Request::Clear(Some(_)) => Way::Answer(Err(unsupported("listing keys"))),
         _ => Way::Exchange,
     }
@@ -66,9 +66,13 @@ pub(super) fn nature(request: &Request<'_>) -> Nature {
         }
         // one that is over removes the key, which the second time would not find
         Request::Touch(_, ttl) if !matches!(ttl, Ttl::Millis(..1000)) => Nature::WritesAgain,
-        Request::Set { .. } | Request::Touch(..) | Request::Delete(_) | Request::Incr(..) | Request::DeleteMany(_) => {
-            Nature::WritesOnce
-        }
+        Request::Set { .. }
+        | Request::Touch(..)
+        | Request::ExpireAt(..)
+        | Request::Lock { .. }
+        | Request::Delete(_)
+        | Request::Incr(..)
+        | Request::DeleteMany(_) => Nature::WritesOnce,
     }
 }
 
@@ -81,15 +85,18 @@ pub(super) fn write(out: &mut Vec<u8>, client: Client, request: &Request<'_>, nu
         Request::Set { key, value, ttl, when } => Expect::Written(command::set(out, client, key, value, ttl, when)?),
         Request::SetMany(entries, ttl) => Expect::Failures(Box::new(many::set_many(out, client, entries, ttl)?)),
         Request::Touch(key, ttl) => Expect::Touched(command::touch(out, client, key, ttl)?),
+        Request::ExpireAt(key, at) => Expect::Touched(command::touch(out, client, key, left_until(at))?),
         Request::Persist(key) => Expect::Touched(command::touch(out, client, key, Ttl::Forever)?),
         Request::Delete(key) => Expect::Deleted(command::delete(out, key)),
         Request::DeleteMany(keys) => Expect::Removed(Box::new(many::delete_many(out, keys))),
         Request::Incr(key, delta) => Expect::Counted(command::incr(out, key, delta)),
         Request::Clear(None) => Expect::Cleared(command::flush(out, client)),
         Request::Ping => Expect::Alive(command::ping(out)),
-        Request::Clear(Some(_)) | Request::Ttl(_) | Request::Scan(..) | Request::PurgeExpired => {
-            return Err(unexpected()); // see `way`
-        }
+        Request::Clear(Some(_))
+        | Request::Ttl(_)
+        | Request::Scan(..)
+        | Request::Lock { .. }
+        | Request::PurgeExpired => return Err(unexpected()), // see `way`
     })
 }
 

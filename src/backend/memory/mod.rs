@@ -36,8 +36,8 @@ impl Memory {
 }
 
 impl Backend for Memory {
-    fn supports(&self, _capability: Capability) -> bool {
-        true
+    fn supports(&self, capability: Capability) -> bool {
+        !matches!(capability, Capability::Lock | Capability::ExpireAt)
     }
 
     fn habits(&self) -> Habits {

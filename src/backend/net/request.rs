@@ -15,7 +15,9 @@ pub(super) fn scope(request: &Request<'_>) -> Scope {
         | Request::Ttl(key)
         | Request::Delete(key)
         | Request::Has(key)
-        | Request::Incr(key, _) => Scope::of([number(key.as_bytes())]),
+        | Request::Incr(key, _)
+        | Request::ExpireAt(key, _)
+        | Request::Lock { key, .. } => Scope::of([number(key.as_bytes())]),
         Request::GetMany(keys) | Request::DeleteMany(keys) => Scope::of(numbers(keys)),
         Request::SetMany(entries, _) => Scope::of(entries.iter().map(|entry| number(entry.key.as_bytes()))),
         Request::Scan(..) | Request::Clear(_) => Scope::Everything,
@@ -46,6 +48,9 @@ const AROUND: usize = 96;
 /// The script of an increment and what is around it.
 const SCRIPT: usize = 256;
 
+/// The longest script for a lock and what is around it.
+const LOCK_SCRIPT: usize = 640;
+
 /// About how many bytes a request takes on the wire, and rather too many.
 pub(super) fn size(request: &Request<'_>) -> usize {
     let of = |key: &MadeKey| key.as_bytes().len() + AROUND;
@@ -57,6 +62,8 @@ pub(super) fn size(request: &Request<'_>) -> usize {
         | Request::Delete(key)
         | Request::Has(key) => of(key),
         Request::Incr(key, _) => of(key) + SCRIPT,
+        Request::ExpireAt(key, _) => 2 * of(key),
+        Request::Lock { key, token, .. } => of(key) + token.len() + LOCK_SCRIPT,
         Request::Set { key, value, .. } => of(key) + value.bytes.len() + AROUND,
         Request::GetMany(keys) | Request::DeleteMany(keys) => keys.iter().map(of).sum(),
         // core redis names each key twice

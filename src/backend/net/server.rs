@@ -210,6 +210,10 @@ impl<P: Protocol> Backend for Server<P> {
 
     by_call!();
 
+    fn delete_pattern(&self, pattern: &[u8], budget: Budget) -> Result<u64> {
+        self.calls.delete_pattern(pattern, budget)
+    }
+
     fn health(&self) -> Vec<Health> {
         vec![Health {
             server: self.shown.clone(),

@@ -3,10 +3,12 @@
 use std::sync::Arc;
 
 use super::resp::Frame;
-use super::{ENTRIES_AT_ONCE, KEYS_AT_ONCE, Resp, command, pattern, transaction};
+use super::{ENTRIES_AT_ONCE, KEYS_AT_ONCE, REMOVED_AT_ONCE, Resp, command, expiry, lock, pattern, transaction};
 use crate::backend::net::{Nature, Pool, Reading};
+use crate::backend::sweep::partly;
 use crate::backend::{
-    Backend, Capability, Counted, Entry, Habits, IncrBy, Page, Request, Stored, StoredRef, Touched, When, Written,
+    Backend, Capability, Counted, Entry, Habits, IncrBy, LockAction, Page, Request, Stored, StoredRef, Touched, When,
+    Written,
 };
 use crate::config::Flavor;
 use crate::error::{Error, Result};
@@ -39,20 +41,21 @@ impl Calls {
         self.pool.run(Nature::Reads, deadline, |out| Ok(command::scan(out, pattern, at)))
     }
 
-    /// Removes what begins with `prefix`. SCAN shows every key that is there all the time.
-    fn clear_prefix(&self, prefix: &[u8], deadline: &Deadline) -> Result<()> {
-        let pattern = pattern::starting_with(prefix);
-        let mut at = 0;
+    /// Removes the keys that match a pattern and begin with `prefix`; how many were removed. SCAN shows every key that is
+    /// there all the time; it and UNLINK take short steps, so that others' commands come in between.
+    fn sweep(&self, pattern: &[u8], prefix: &[u8], deadline: &Deadline) -> Result<u64> {
+        let (mut at, mut removed) = (0, 0);
         loop {
-            let page = self.page(&pattern, at, deadline)?;
+            let page = self.page(pattern, at, deadline).map_err(|error| partly(error, removed))?;
             // The pattern already says it; but what is deleted here must be ours whatever the server answers.
             let keys: Vec<_> = page.keys.into_iter().filter(|key| key.starts_with(prefix)).collect();
-            for some in keys.chunks(KEYS_AT_ONCE) {
-                self.pool.run(Nature::WritesAgain, deadline, |out| Ok(command::unlink(out, some)))?;
+            for some in keys.chunks(REMOVED_AT_ONCE) {
+                let gone = self.pool.run(Nature::WritesAgain, deadline, |out| Ok(command::unlink(out, some)));
+                removed += gone.map_err(|error| partly(error, removed))?;
             }
             match page.next {
                 Some(next) => at = next,
-                None => return Ok(()),
+                None => return Ok(removed),
             }
         }
     }
@@ -71,7 +74,12 @@ pub(super) fn nature(request: &Request<'_>) -> Nature {
         Request::Set { ttl, when, .. } => set_nature(ttl, when),
         Request::Touch(_, ttl) => touch_nature(ttl),
         Request::SetMany(..) | Request::Clear(_) => Nature::WritesAgain,
-        Request::Persist(_) | Request::Delete(_) | Request::Incr(..) | Request::DeleteMany(_) => Nature::WritesOnce,
+        Request::Lock { action, .. } => lock_nature(action),
+        Request::ExpireAt(..)
+        | Request::Persist(_)
+        | Request::Delete(_)
+        | Request::Incr(..)
+        | Request::DeleteMany(_) => Nature::WritesOnce,
     }
 }
 
@@ -86,12 +94,24 @@ fn touch_nature(ttl: Ttl) -> Nature {
     if matches!(ttl, Ttl::Millis(millis) if millis >= 1000) { Nature::WritesAgain } else { Nature::WritesOnce }
 }
 
+/// Whether an action on a lock answers the same when it is done twice.
+fn lock_nature(action: LockAction) -> Nature {
+    match action {
+        LockAction::Take(_) | LockAction::Extend { replace: true, .. } => Nature::WritesAgain,
+        LockAction::Release | LockAction::Extend { .. } => Nature::WritesOnce,
+    }
+}
+
 impl Backend for Calls {
     fn supports(&self, capability: Capability) -> bool {
         match capability {
-            Capability::Scan | Capability::ClearPrefix | Capability::Ttl | Capability::Persist | Capability::Keeps => {
-                true
-            }
+            Capability::Scan
+            | Capability::ClearPrefix
+            | Capability::Ttl
+            | Capability::Persist
+            | Capability::Keeps
+            | Capability::Lock
+            | Capability::ExpireAt => true,
         }
     }
 
@@ -126,6 +146,14 @@ impl Backend for Calls {
 
     fn has(&self, key: &MadeKey, budget: Budget) -> Result<bool> {
         Ok(self.read(budget, |out| command::exists(out, key))? > 0)
+    }
+
+    fn expire_at(&self, key: &MadeKey, at_ms: i64, budget: Budget) -> Result<Touched> {
+        self.write_once(budget, |out| expiry::expire_at(out, key, at_ms))
+    }
+
+    fn lock(&self, key: &MadeKey, token: &[u8], action: LockAction, budget: Budget) -> Result<bool> {
+        self.pool.run(lock_nature(action), &budget.start(), |out| lock::act(out, key, token, action))
     }
 
     fn get_many(&self, keys: &[MadeKey], budget: Budget) -> Result<Vec<Option<Stored>>> {
@@ -173,10 +201,14 @@ impl Backend for Calls {
         self.page(pattern, at, &budget.start())
     }
 
+    fn delete_pattern(&self, pattern: &[u8], budget: Budget) -> Result<u64> {
+        self.sweep(pattern, b"", &budget.start())
+    }
+
     fn clear(&self, prefix: Option<&[u8]>, budget: Budget) -> Result<()> {
         let deadline = budget.start();
         match prefix {
-            Some(prefix) => self.clear_prefix(prefix, &deadline),
+            Some(prefix) => self.sweep(&pattern::starting_with(prefix), prefix, &deadline).map(drop),
             None => self.pool.run(Nature::WritesAgain, &deadline, |out| Ok(command::flush(out))),
         }
     }

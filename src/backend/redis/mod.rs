@@ -14,8 +14,10 @@ use crate::log::Log;
 mod calls;
 mod command;
 mod decoder;
+mod expiry;
 mod fault;
 mod greeting;
+mod lock;
 mod pattern;
 mod replicas;
 mod request;
@@ -29,6 +31,8 @@ use request::Expect;
 
 /// The most keys in one command; more are sent in several.
 const KEYS_AT_ONCE: usize = 10_000;
+/// The most keys in one UNLINK of a sweep: about as many as one SCAN shows.
+const REMOVED_AT_ONCE: usize = 1000;
 /// The most entries in one transaction; more are sent in several.
 const ENTRIES_AT_ONCE: usize = 50_000;
 

@@ -9,8 +9,8 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use super::{Redis, on_one};
 use crate::backend::{
-    Answer, Backend, Capability, Counted, Entry, Habits, Health, Job, Keys, Page, Reply, Request, Sink, Spawner,
-    Stored, StoredRef, Ticket, Touched, When, Written,
+    Answer, Backend, Capability, Counted, Entry, Habits, Health, Job, Keys, LockAction, Page, Reply, Request, Sink,
+    Spawner, Stored, StoredRef, Ticket, Touched, When, Written,
 };
 use crate::config;
 use crate::error::{Error, Kind, Result};
@@ -184,6 +184,18 @@ impl Backend for Replicated {
 
     fn incr(&self, key: &MadeKey, delta: i64, budget: Budget) -> Result<Counted> {
         self.writer.incr(key, delta, budget)
+    }
+
+    fn expire_at(&self, key: &MadeKey, at_ms: i64, budget: Budget) -> Result<Touched> {
+        self.writer.expire_at(key, at_ms, budget)
+    }
+
+    fn lock(&self, key: &MadeKey, token: &[u8], action: LockAction, budget: Budget) -> Result<bool> {
+        self.writer.lock(key, token, action, budget)
+    }
+
+    fn delete_pattern(&self, pattern: &[u8], budget: Budget) -> Result<u64> {
+        self.writer.delete_pattern(pattern, budget) // replicas may not know of all keys yet
     }
 
     fn scan(&self, pattern: &[u8], at: u64, budget: Budget) -> Result<Page> {

@@ -3,7 +3,9 @@
 //! A further operation is one variant of [`Expect`] and one arm in each of its functions.
 
 use super::command::{self, Adding, GettingMany, One, Setting, Touching};
+use super::expiry::{self, Expiring};
 use super::greeting::Greeting;
+use super::lock::{self, Acting};
 use super::resp::Frame;
 use super::transaction::{self, SettingMany};
 use super::{ENTRIES_AT_ONCE, KEYS_AT_ONCE};
@@ -31,6 +33,10 @@ pub(super) enum Expect {
     Left(One<Option<Ttl>>),
     /// The reply to an increment.
     Counted(Adding),
+    /// The replies to an expiry at a moment.
+    Expiring(Expiring),
+    /// The reply to an action on a lock.
+    Acted(Acting),
     /// The reply to a get of several.
     Values(GettingMany),
     /// The replies to a set of several.
@@ -71,6 +77,8 @@ pub(super) fn write(out: &mut Vec<u8>, flavor: Flavor, request: &Request<'_>, nu
         Request::Delete(key) => Expect::Deleted(command::delete(out, std::slice::from_ref(key))),
         Request::Has(key) => Expect::Found(command::exists(out, key)),
         Request::Incr(key, delta) => Expect::Counted(command::incr(out, flavor, key, delta)),
+        Request::ExpireAt(key, at) => Expect::Expiring(expiry::expire_at(out, key, at)?),
+        Request::Lock { key, token, action } => Expect::Acted(lock::act(out, key, token, action)?),
         Request::GetMany(keys) => Expect::Values(command::get_many(out, keys)),
         Request::SetMany(entries, ttl) => Expect::Failures(Box::new(transaction::set_many(out, flavor, entries, ttl)?)),
         Request::DeleteMany(keys) => Expect::Removed(command::delete(out, keys)),
@@ -95,6 +103,8 @@ impl Expecting for Expect {
             | Self::Touched(_)
             | Self::Deleted(_)
             | Self::Counted(_)
+            | Self::Expiring(_)
+            | Self::Acted(_)
             | Self::Failures(_)
             | Self::Removed(_)
             | Self::Cleared(_) => true,
@@ -127,6 +137,10 @@ impl Reading for Expect {
             Self::Found(reading) => step(reading.read(frame, out), Self::Found, found),
             Self::Left(reading) => step(reading.read(frame, out), Self::Left, |left| Some(Reply::Left(left))),
             Self::Counted(reading) => step(reading.read(frame, out), Self::Counted, |now| Some(Reply::Counted(now))),
+            Self::Expiring(reading) => {
+                step(reading.read(frame, out), Self::Expiring, |done| Some(Reply::Touched(done)))
+            }
+            Self::Acted(reading) => step(reading.read(frame, out), Self::Acted, |done| Some(Reply::Found(done))),
             Self::Values(reading) => step(reading.read(frame, out), Self::Values, |all| Some(Reply::Values(all))),
             Self::Failures(reading) => several(reading, frame, out),
             Self::Removed(reading) => {

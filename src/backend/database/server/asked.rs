@@ -2,7 +2,7 @@
 
 use super::super::row;
 use crate::backend::fence::{self, Scope};
-use crate::backend::{Entry, Request, StoredRef, When};
+use crate::backend::{Entry, Request, StoredRef, When, left_until, unsupported};
 use crate::error::{Error, Kind, Result};
 use crate::key::MadeKey;
 use crate::timeout::Ttl;
@@ -68,6 +68,8 @@ impl Asked {
             Request::Incr(..) => {
                 return Err(Error::new(Kind::Unsupported, "a database cache does not count in the server"));
             }
+            Request::ExpireAt(key, at) => Self::Touch(text(key)?, left_until(at)),
+            Request::Lock { .. } => return Err(unsupported("holding locks")),
             Request::GetMany(keys) => Self::GetMany(texts(keys)?),
             Request::SetMany(entries, ttl) => {
                 let (rows, failures) = rows(entries)?;

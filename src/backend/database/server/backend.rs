@@ -17,8 +17,8 @@ use crate::key::MadeKey;
 use crate::timeout::{Budget, Ttl};
 
 impl<L: Link> Backend for Server<L> {
-    fn supports(&self, _: Capability) -> bool {
-        true
+    fn supports(&self, capability: Capability) -> bool {
+        !matches!(capability, Capability::Lock | Capability::ExpireAt)
     }
 
     fn habits(&self) -> Habits {
