@@ -6,6 +6,7 @@
 // On data from outside; tests may say plainly what must not happen.
 #![warn(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing)]
 
+pub(crate) mod dice;
 pub mod error;
 pub mod float;
 pub mod key;

@@ -11,6 +11,8 @@ use crate::stored::Stored;
 use crate::value::arena::{GroupKind, Node, Tables};
 use crate::value::{Limits, Number, Tree};
 
+mod deadline;
+
 const MARKER: Class = Class { module: "django_redis.client.herd", name: "Marker" };
 
 impl Codec {

@@ -10,7 +10,7 @@ use super::names::did_you_mean;
 use super::own::Own;
 use super::place::{Report, Setting};
 use super::python::{int, is_true};
-use super::servers;
+use super::{layout, servers};
 use crate::error::Result;
 
 /// Everything that django-redis looks for in OPTIONS (DR-3).
@@ -184,8 +184,10 @@ pub(super) fn read(entry: &Entry<'_>, own: &Own, report: &mut Report) -> Result<
         return Ok(Built { timeout: wanted.timeout, ..Built::plain(Family::NotBuiltIn { reason }) });
     }
     let mut options = |wanted: &mut Wanted, report: &mut Report| take_options(wanted, entry, report);
+    let urls = std::iter::once(&servers.0).chain(&servers.1).map(|server| server.text.clone()).collect();
     let built = servers::build(Flavor::DjangoRedis, servers, &mut options, own, ignore_exceptions, report)?;
-    Ok(Built { serializer: classes.serializer, compressor: classes.compressor, ..built })
+    let built = Built { serializer: classes.serializer, compressor: classes.compressor, ..built };
+    layout::arrange(built, classes.client, urls, entry, report)
 }
 
 /// What the settings that name classes say.
@@ -237,7 +239,7 @@ impl ClassNames {
         let factory = entry.option("CONNECTION_FACTORY").filter(|setting| is_true(setting.value));
         let factory = factory.or_else(|| entry.beside("DJANGO_REDIS_CONNECTION_FACTORY"));
         read.sentinel = read.choose(&FACTORIES, factory, &[], report)?.unwrap_or(false);
-        if read.client != Client::Default || read.sentinel {
+        if read.client == Client::Sentinel || read.sentinel {
             let reason = format!("{}: this client is not there yet", entry.place.at("OPTIONS"));
             read.lacking.get_or_insert(reason);
         }

@@ -244,6 +244,7 @@ mod django_redis;
 mod django_valkey;
 mod document;
 mod entry;
+mod layout;
 mod memcached;
 mod memcached_servers;
 mod names;

@@ -8,12 +8,14 @@ use super::place::{Place, Report, Setting};
 use super::url::{self, Url};
 use crate::error::Result;
 
-/// A URL, and where it stands.
+/// A URL, and where it stands. It may hold a password: there is no Debug on purpose.
 pub(super) struct Server {
     /// Where.
     pub place: Place,
     /// The URL.
     pub url: Url,
+    /// The same as it is written, which is what a ring is made of (DR-50).
+    pub text: String,
 }
 
 /// Reads LOCATION (which stands at `place`): a list of URLs, or a text that is split at `separators` without taking
@@ -54,7 +56,7 @@ pub(super) fn read(
 
 fn parse(text: &str, place: Place) -> Result<Server> {
     match url::parse(text) {
-        Ok(url) => Ok(Server { place, url }),
+        Ok(url) => Ok(Server { place, url, text: text.to_owned() }),
         Err(reason) => Err(place.error(reason)),
     }
 }

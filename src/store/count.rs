@@ -16,6 +16,7 @@ const LONGEST_NUMBER: usize = 4096;
 impl Store {
     /// Adds to a number; `None` on a miss. Where Django adds in Python the number may be of any size, or a float.
     pub fn incr(&self, key: &str, delta: &Number, call: &Call<'_>) -> Result<Option<Number>> {
+        self.check_incr()?;
         self.incr_made(&self.make("incr", key, call)?, delta, self.budget(call).fixed())
     }
 
@@ -35,8 +36,9 @@ impl Store {
         let budget = self.budget(call).fixed();
         let old = self.make("incr_version", key, call)?;
         let Some(stored) = self.checked("incr_version", self.latest().get(&old, budget))? else { return Ok(None) };
-        if self.habits.none_has_no_version && self.value(stored.clone()).is_none() {
-            return Ok(None); // DR-22
+        let value = self.value(stored);
+        if !self.is_fresh(&value) || (self.habits.none_has_no_version && value.is_none()) {
+            return Ok(None); // DR-22, DR-42
         }
         let ttl = if self.habits.incr_version_keeps_ttl {
             // DR-22, in milliseconds: whole seconds would lose a value in its last second
@@ -52,13 +54,19 @@ impl Store {
             let reason = "the new version has the same key: nothing is moved";
             return Err(self.named("incr_version", Error::new(Kind::Invalid, reason)));
         }
-        self.checked("incr_version", self.backend.set(&new, stored.as_ref(), ttl, When::Always, budget))?;
+        let written = if self.herd.is_some() {
+            let packed = self.repack("incr_version", &value, ttl)?;
+            self.latest().set(&new, packed.value.as_ref(), packed.ttl, When::Always, budget)
+        } else {
+            self.latest().set(&new, value.stored(), ttl, When::Always, budget)
+        };
+        self.checked("incr_version", written)?;
         self.checked("incr_version", self.backend.delete(&old, budget))?;
         Ok(Some(next))
     }
 
-    /// Where what is read is what will be changed (DR-20, DR-22).
-    fn latest(&self) -> &dyn Backend {
+    /// Where what is read is what will be changed, and no write is tried elsewhere (DR-6, DR-20, DR-22).
+    pub(super) fn latest(&self) -> &dyn Backend {
         self.backend.latest().unwrap_or(&*self.backend)
     }
 
@@ -119,7 +127,7 @@ impl Store {
         let Some(stored) = self.checked("incr", self.latest().get(key, budget))? else { return Ok(None) };
         let sum = self.add(stored.as_ref(), delta).map_err(|error| self.named("incr", error))?;
         let value = self.encode("incr", Input::Number(&sum))?;
-        let written = self.checked("incr", self.backend.set(key, value.as_ref(), ttl, When::Always, budget))?;
+        let written = self.checked("incr", self.latest().set(key, value.as_ref(), ttl, When::Always, budget))?;
         // django-redis, in the last millisecond of the key's life: it is gone meanwhile (DR-19)
         Ok((written != Written::NotStored).then_some(sum))
     }

@@ -1,7 +1,7 @@
 //! Several keys in one call (O table).
 
-use super::{Call, Store, Value};
-use crate::backend::Entry;
+use super::{Call, Packed, Store, Value};
+use crate::backend::{Entry, When};
 use crate::codec::Input;
 use crate::error::{Error, Result};
 use crate::key::MadeKey;
@@ -15,6 +15,10 @@ impl Store {
             return Ok(Vec::new()); // O-6
         }
         let stored = self.checked("get_many", self.backend.get_many(&made, self.budget(call)))?;
+        if self.herd.is_some() {
+            let values = stored.into_iter().map(|stored| stored.map(|one| self.fetched("get_many", one)).transpose());
+            return self.herded_many(values.collect::<Result<_>>()?);
+        }
         self.count_reads(&stored);
         stored.into_iter().map(|stored| stored.map(|stored| self.fetched("get_many", stored)).transpose()).collect()
     }
@@ -29,9 +33,12 @@ impl Store {
         let mut failed: Vec<Option<Error>> = vec![None; values.len()];
         let mut entries = Vec::with_capacity(values.len());
         let mut places = Vec::with_capacity(values.len());
+        let ttl = ttl.or(self.alias.ttl);
+        let mut kept = ttl;
         for ((key, value), (place, failure)) in values.iter().zip(failed.iter_mut().enumerate()) {
-            match self.encode("set_many", *value) {
-                Ok(value) => {
+            match self.pack("set_many", *value, ttl, When::Always) {
+                Ok(Packed { value, ttl, .. }) => {
+                    kept = ttl;
                     entries.push(Entry { key: self.make("set_many", key, call)?, value });
                     places.push(place);
                 }
@@ -41,7 +48,7 @@ impl Store {
         if entries.is_empty() {
             return Ok(failed);
         }
-        let results = self.backend.set_many(&entries, ttl.or(self.alias.ttl), self.budget(call));
+        let results = self.backend.set_many(&entries, kept, self.budget(call));
         for (place, error) in places.into_iter().zip(self.checked("set_many", results)?) {
             if let (Some(failure), Some(error)) = (failed.get_mut(place), error) {
                 *failure = self.checked::<()>("set_many", Err(error)).err();

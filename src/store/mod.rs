@@ -1,6 +1,7 @@
 //! One alias: keys, versions, times to live and values over any backend.
 
 mod count;
+mod herd;
 mod lock;
 mod many;
 mod operation;
@@ -13,6 +14,7 @@ mod value;
 
 use std::sync::Arc;
 
+use self::herd::{Herd, Packed};
 pub use self::operation::{Asked, Operation, Outcome, Prepared};
 use self::plugins::KeyFunctions;
 pub use self::plugins::Plugins;
@@ -70,6 +72,8 @@ pub struct Store {
     spawner: Arc<dyn Spawner>,
     log: Arc<dyn Log>,
     ignores: Ignores,
+    /// Where the client is HerdClient.
+    herd: Option<Herd>,
     counters: Counters,
 }
 
@@ -120,7 +124,11 @@ impl Store {
         let codec = around.plugins.codec(&alias, form).map_err(on_alias)?;
         let key_functions = around.plugins.key_functions(&alias).map_err(on_alias)?;
         let head = alias.keys.head(None);
-        let facts = Arc::new(Facts { codec: codec.clone(), alias: alias.name.clone() });
+        let herd = match &alias.family {
+            Family::Redis(redis) => redis.herd.map(Herd::new),
+            _ => None,
+        };
+        let facts = Arc::new(Facts { codec: codec.clone(), alias: alias.name.clone(), herded: herd.is_some() });
         Ok(Self {
             habits: backend.habits(),
             alias,
@@ -132,6 +140,7 @@ impl Store {
             spawner: around.spawner,
             log: around.log,
             ignores,
+            herd,
             counters: Counters::default(),
         })
     }
@@ -150,6 +159,9 @@ impl Store {
     /// The value of a key; `None` on a miss.
     pub fn get(&self, key: &str, call: &Call<'_>) -> Result<Option<Value>> {
         let stored = self.checked("get", self.backend.get(&self.make("get", key, call)?, self.budget(call)))?;
+        if self.herd.is_some() {
+            return Ok(self.herded(stored.map(|stored| self.fetched("get", stored)).transpose()?));
+        }
         self.count_read(stored.is_some());
         stored.map(|stored| self.fetched("get", stored)).transpose()
     }
@@ -165,9 +177,14 @@ impl Store {
             _ => other = Some(copied(stored)),
         });
         let found = self.checked("get", found)?;
+        let Some(stored) = other else {
+            self.count_read(found);
+            return Ok(found);
+        };
+        let value = self.fetched("get", stored.map_err(|error| self.named("get", error))?)?;
+        let found = self.is_fresh(&value);
         self.count_read(found);
-        if let Some(stored) = other {
-            let value = self.fetched("get", stored.map_err(|error| self.named("get", error))?)?;
+        if found {
             take(value.text_or_bytes().map_err(|error| self.named("get", error))?);
         }
         Ok(found)
@@ -175,12 +192,12 @@ impl Store {
 
     /// Writes a value; `when` decides where there is one already, or none.
     pub fn set(&self, key: &str, value: Input<'_>, ttl: TtlChoice, when: When, call: &Call<'_>) -> Result<Written> {
-        let stored = self.encode("set", value)?;
+        let packed = self.pack("set", value, ttl.or(self.alias.ttl), when)?;
         let written = self.backend.set(
             &self.make("set", key, call)?,
-            stored.as_ref(),
-            ttl.or(self.alias.ttl),
-            when,
+            packed.value.as_ref(),
+            packed.ttl,
+            packed.when,
             self.budget(call),
         );
         self.checked(if when == When::Missing { "add" } else { "set" }, written)
@@ -188,7 +205,11 @@ impl Store {
 
     /// Gives a key another time to live (Django's `touch`).
     pub fn touch(&self, key: &str, ttl: TtlChoice, call: &Call<'_>) -> Result<Touched> {
-        let touched = self.backend.touch(&self.make("expire", key, call)?, ttl.or(self.alias.ttl), self.budget(call));
+        let (made, ttl, budget) = (self.make("expire", key, call)?, ttl.or(self.alias.ttl), self.budget(call));
+        if self.herd.is_some() {
+            return self.touch_herd(&made, ttl, budget.fixed());
+        }
+        let touched = self.backend.touch(&made, ttl, budget);
         self.checked_touch("expire", touched)
     }
 

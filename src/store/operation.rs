@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 
 use super::lock;
 use super::session::{self, is_session_key};
-use super::{Call, Scope, Store, Value};
+use super::{Call, Packed, Scope, Store, Value};
 use crate::backend::{
     Capability, Counted, Entry, IncrBy, Job, Keys, LockAction, Order, Page, Reply, Request, Stored, Ticket, Touched,
     When, Written, left_until,
@@ -157,6 +157,7 @@ enum Work<'a> {
     /// There is nothing to do.
     Nothing(Box<Reply>),
     /// Several steps of the store's.
+    TouchHerd(UserKey<'a>, Ttl),
     Incr(UserKey<'a>, i64),
     IncrVersion(&'a str, i64, Option<&'a str>),
     /// Attempts, and waiting between them.
@@ -293,14 +294,20 @@ impl Store {
     }
 
     fn work<'a>(&self, operation: &Operation<'a>, call: &Call<'a>) -> Result<(Asked, Work<'a>)> {
+        if let Operation::Incr { .. } = operation {
+            self.check_incr()?;
+        }
         let user = |key| UserKey { is_session: false, key, version: call.version, is_final: call.final_key };
         let one = |asked, key, one| Ok((asked, Work::One(user(key), one)));
         match *operation {
             Operation::Get { key } => one(Asked::Get, key, One::Get),
             Operation::Set { key, value, ttl, when } => {
                 let asked = if when == When::Missing { Asked::Add } else { Asked::Set };
-                let value = self.encode(asked.name(), value)?;
-                one(asked, key, One::Set { value, ttl: ttl.or(self.alias.ttl), when })
+                let Packed { value, ttl, when } = self.pack(asked.name(), value, ttl.or(self.alias.ttl), when)?;
+                one(asked, key, One::Set { value, ttl, when })
+            }
+            Operation::Expire { key, ttl } if self.herd.is_some() => {
+                Ok((Asked::Expire, Work::TouchHerd(user(key), ttl.or(self.alias.ttl))))
             }
             Operation::Expire { key, ttl } => one(Asked::Expire, key, One::Touch(ttl.or(self.alias.ttl))),
             Operation::Persist { key } => one(Asked::Persist, key, One::Persist),
@@ -388,10 +395,15 @@ impl Store {
 
     /// All values or none: what cannot be encoded is refused before anything is written.
     fn order_set_many(&self, values: &[(&str, Input<'_>)], ttl: TtlChoice, call: &Call<'_>) -> Result<Order> {
+        let ttl = ttl.or(self.alias.ttl);
+        let mut kept = ttl;
         let entries = values.iter().map(|(key, value)| {
-            Ok(Entry { key: self.make("set_many", key, call)?, value: self.encode("set_many", *value)? })
+            let packed = self.pack("set_many", *value, ttl, When::Always)?;
+            kept = packed.ttl;
+            Ok(Entry { key: self.make("set_many", key, call)?, value: packed.value })
         });
-        Ok(Order::SetMany(entries.collect::<Result<_>>()?, ttl.or(self.alias.ttl)))
+        let entries = entries.collect::<Result<_>>()?;
+        Ok(Order::SetMany(entries, kept))
     }
 
     /// Hands the work to the backend; the ticket is answered, from any thread.
@@ -417,6 +429,10 @@ impl Store {
                 });
                 self.backend.start_job(Keys::These(&[key]), budget, job);
             }
+            Work::TouchHerd(user, ttl) => match self.made("expire", user) {
+                Ok(made) => self.begin_touch_herd(made, *ttl, budget, ticket),
+                Err(error) => ticket.answer(Err(error)),
+            },
             Work::CreateTable => {
                 let (store, budget) = (self.clone(), budget.fixed());
                 let job = answering(ticket, move || store.backend.create_table(budget).map(|()| Reply::Done));
@@ -481,14 +497,19 @@ impl Store {
             Err(error) => return self.told(name, Err(error)),
         };
         match &reply {
+            _ if self.herd.is_some() => {} // they are counted when it is known whether they will do
             Reply::Value(stored) if matches!(asked, Asked::Get | Asked::Session) => self.count_read(stored.is_some()),
             Reply::Values(stored) => self.count_reads(stored),
             _ => {}
         }
         let value = |stored: Option<Stored>| stored.map(|stored| self.delivered(name, stored)).transpose();
+        let read = |stored: Option<Stored>| {
+            let value = value(stored)?;
+            Ok(if self.herd.is_some() { self.herded(value) } else { value })
+        };
         Ok(match (asked, reply) {
-            (Asked::Get, Reply::Value(stored)) => Outcome::Value(value(stored)?),
-            (Asked::Session, Reply::Value(stored)) => Outcome::Value(value(stored)?.filter(session::is_a_session)),
+            (Asked::Get, Reply::Value(stored)) => Outcome::Value(read(stored)?),
+            (Asked::Session, Reply::Value(stored)) => Outcome::Value(read(stored)?.filter(session::is_a_session)),
             (Asked::Set | Asked::Add, Reply::Written(written)) => Outcome::Written(written),
             (Asked::Lock, Reply::Value(token)) => Outcome::Locked(token.map(|token| self.value(token))),
             (Asked::Expire | Asked::ExpireAt | Asked::Persist, Reply::Touched(touched)) => Outcome::Touched(touched),
@@ -507,7 +528,8 @@ impl Store {
             (Asked::IncrVersion, Reply::Counted(Counted::Now(version))) => Outcome::Version(Some(version)),
             (Asked::IncrVersion, Reply::Counted(Counted::Missing)) => Outcome::Version(None),
             (Asked::GetMany, Reply::Values(stored)) => {
-                Outcome::Values(stored.into_iter().map(value).collect::<Result<_>>()?)
+                let values = stored.into_iter().map(value).collect::<Result<_>>()?;
+                Outcome::Values(if self.herd.is_some() { self.herded_many(values)? } else { values })
             }
             (Asked::SetMany { spent }, Reply::Failures(failures)) => {
                 let failure = |error: Option<Error>| error.and_then(|error| self.checked::<()>(name, Err(error)).err());
@@ -529,7 +551,7 @@ impl Store {
 }
 
 /// A job that answers with what `work` answers, if it may run.
-fn answering(ticket: Ticket, work: impl FnOnce() -> Result<Reply> + Send + 'static) -> Job {
+pub(super) fn answering(ticket: Ticket, work: impl FnOnce() -> Result<Reply> + Send + 'static) -> Job {
     Box::new(move |may_run| ticket.answer(may_run.and_then(|()| work())))
 }
 

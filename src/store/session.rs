@@ -29,6 +29,10 @@ impl Store {
         }
         let stored = self.backend.get(&self.make("session", &cache_key(key), call)?, self.budget(call));
         let stored = self.checked("session", stored)?;
+        if self.herd.is_some() {
+            let value = self.herded(stored.map(|stored| self.fetched("session", stored)).transpose()?);
+            return Ok(value.filter(is_a_session));
+        }
         self.count_read(stored.is_some());
         let value = stored.map(|stored| self.fetched("session", stored)).transpose()?;
         Ok(value.filter(is_a_session))

@@ -6,7 +6,7 @@ use std::sync::{Arc, OnceLock};
 use bytes::Bytes;
 
 use super::spare;
-use crate::codec::{Codec, Glance, json};
+use crate::codec::{Codec, Glance, Input, herd, json};
 use crate::error::{Error, Kind, Result};
 use crate::stored::{Stored, StoredRef};
 use crate::value::{Number, Tree, ValueKind};
@@ -32,6 +32,8 @@ pub struct Facts {
     pub codec: Codec,
     /// The store's alias.
     pub alias: Arc<str>,
+    /// Whether values may have a soft deadline beside them (DR-40).
+    pub herded: bool,
 }
 
 /// A stored value. Accessors may be called from any thread at once; what they show lives as long as the value.
@@ -50,7 +52,8 @@ enum Kept {
 
 #[derive(Default)]
 struct Decoded {
-    tree: OnceLock<Result<Tree>>,
+    /// With the soft deadline that was beside it.
+    tree: OnceLock<Result<(Tree, Option<i64>)>>,
     text: OnceLock<Result<Shown<String>>>,
     json: OnceLock<Result<Shown<String>>>,
 }
@@ -92,9 +95,9 @@ impl Value {
         self.kind().is_ok_and(|kind| kind == ValueKind::Null)
     }
 
-    /// Whether the value is a `None` that shows without decoding.
+    /// Whether the value is a `None` that shows without decoding, or was decoded already.
     pub(super) fn is_plain_none(&self) -> bool {
-        matches!(self.glance(), Some(Glance::Null))
+        matches!(self.glance(), Some(Glance::Null)) || (self.facts.herded && self.is_none())
     }
 
     /// The text of a dict's item; `None` where there is no such item.
@@ -169,7 +172,39 @@ impl Value {
         self.decoded.get_or_init(Box::default)
     }
 
+    /// The soft deadline beside the value, in seconds since 1970; `None` also where it cannot be decoded.
+    pub(super) fn soft_deadline(&self) -> Option<i64> {
+        if !self.facts.herded || self.glance().is_some() {
+            return None;
+        }
+        self.opened().ok().and_then(|(_, deadline)| *deadline)
+    }
+
+    /// Hands the value to `write` in a form from which the same value is written; `None` where there is none.
+    pub(super) fn written_again<T>(&self, write: impl FnOnce(Input<'_>) -> T) -> Option<T> {
+        let exact = |lossy: bool| (!lossy).then_some(());
+        match self.kind().ok()? {
+            ValueKind::Int | ValueKind::Float => Some(write(Input::Number(&self.number().ok()??))),
+            ValueKind::Text => {
+                let text = self.text().ok()?;
+                exact(text.lossy).map(|()| write(Input::Text(text.shown)))
+            }
+            ValueKind::Bytes => {
+                let bytes = self.bytes().ok()?;
+                exact(bytes.lossy).map(|()| write(Input::Bytes(bytes.shown)))
+            }
+            _ => {
+                let json = self.json().ok()?;
+                exact(json.lossy).map(|()| write(Input::Json(json.shown.as_bytes())))
+            }
+        }
+    }
+
     fn tree(&self) -> Result<&Tree> {
+        self.opened().map(|(tree, _)| tree)
+    }
+
+    fn opened(&self) -> Result<&(Tree, Option<i64>)> {
         let decode = || {
             let decoded = match &self.stored {
                 Kept::Shared(stored) => self.facts.codec.decode(stored),
@@ -177,7 +212,8 @@ impl Value {
                     self.facts.codec.decode(&Stored { bytes: Bytes::copy_from_slice(bytes), flags: *flags })
                 }
             };
-            decoded.map_err(|error| self.named(error))
+            let opened = decoded.and_then(|tree| if self.facts.herded { herd::unpack(tree) } else { Ok((tree, None)) });
+            opened.map_err(|error| self.named(error))
         };
         let tree = self.decoded().tree.get_or_init(decode);
         tree.as_ref().map_err(Clone::clone)

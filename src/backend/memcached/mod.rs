@@ -2,8 +2,7 @@
 //!
 //! `decoder` is the wire format (the text protocol), `command` and `many` the operations, `request` the same for a queue, `calls` for
 //! callers that wait, `fault` the errors; the transports are [`net`](super::net)'s. `several` is the cache over all
-//! servers of an alias: `choice` tells which one has a key, `standing` which ones are there, `join` makes one answer of
-//! several.
+//! servers of an alias: `choice` tells which one has a key, `standing` which ones are there.
 
 use std::sync::Arc;
 
@@ -19,7 +18,6 @@ mod command;
 mod decoder;
 mod fault;
 mod hash;
-mod join;
 mod key;
 mod many;
 mod protocol;

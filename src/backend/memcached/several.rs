@@ -8,11 +8,10 @@ use std::sync::Arc;
 
 use super::calls::{habits, supports};
 use super::choice::Choice;
-use super::join::{Join, Whole};
 use super::key;
 use super::protocol::Text;
 use super::standing::Standing;
-use crate::backend::net::{self, Endpoint};
+use crate::backend::net::{self, Endpoint, Spread, Whole, divide};
 use crate::backend::request::by_call;
 use crate::backend::unsupported;
 use crate::backend::{
@@ -38,19 +37,6 @@ pub(super) struct Several {
 struct Member {
     server: net::Server<Text>,
     standing: Arc<Standing>,
-}
-
-/// Some of the keys or entries of a request, for one server, and where they stand in the request.
-struct Part<T> {
-    member: Arc<Member>,
-    items: Vec<T>,
-    places: Vec<usize>,
-}
-
-/// What is asked of each server, and how the answers make one.
-struct Spread {
-    orders: Vec<(Arc<Member>, Order)>,
-    whole: Whole,
 }
 
 impl Several {
@@ -96,60 +82,31 @@ impl Several {
         member.map(|member| (member, sent)).ok_or_else(no_server)
     }
 
-    /// Divides keys or entries among the servers; `under` makes of one the same under the key that is sent.
-    fn divide<T>(
-        &self,
-        items: &[T],
-        key: impl Fn(&T) -> &MadeKey,
-        under: impl Fn(&T, MadeKey) -> T,
-    ) -> Result<Vec<Part<T>>> {
-        let mut parts: Vec<Part<T>> = Vec::new();
-        for (place, item) in items.iter().enumerate() {
-            let (member, sent) = self.locate(key(item))?;
-            let item = under(item, sent.into_owned());
-            match parts.iter_mut().find(|part| Arc::ptr_eq(&part.member, member)) {
-                Some(part) => {
-                    part.items.push(item);
-                    part.places.push(place);
-                }
-                None => parts.push(Part { member: member.clone(), items: vec![item], places: vec![place] }),
-            }
-        }
-        // All callers take connections of several servers in one order: so none waits for another in a circle.
-        parts.sort_by_key(|part| Arc::as_ptr(&part.member));
-        Ok(parts)
-    }
-
     /// What becomes of a request that is not about one key.
-    fn spread(&self, request: &Request<'_>) -> Result<Spread> {
+    fn spread(&self, request: &Request<'_>) -> Result<Spread<Member>> {
         let lenient = self.config.ignore_exceptions;
+        let locate = |key: &MadeKey| self.locate(key).map(|(member, sent)| (member, sent.into_owned()));
         match *request {
             Request::GetMany(keys) => {
-                let parts = self.divide(keys, |key| key, |_, sent| sent)?;
+                let parts = divide(keys, locate)?;
                 Ok(Spread::of(parts, Order::GetMany, |places| Whole::of_values(keys.len(), places, lenient)))
             }
             Request::SetMany(entries, ttl) => {
-                let sent = |entry: &Entry, key| Entry { key, value: entry.value.clone() };
-                let parts = self.divide(entries, |entry| &entry.key, sent)?;
+                let parts = divide(entries, |entry: &Entry| {
+                    locate(&entry.key).map(|(member, key)| (member, Entry { key, value: entry.value.clone() }))
+                })?;
                 let order = |entries| Order::SetMany(entries, ttl);
                 Ok(Spread::of(parts, order, |places| Whole::of_writes(entries.len(), places)))
             }
             Request::DeleteMany(keys) => {
-                let parts = self.divide(keys, |key| key, |_, sent| sent)?;
+                let parts = divide(keys, locate)?;
                 Ok(Spread::of(parts, Order::DeleteMany, |places| Whole::of_removals(places.len(), lenient)))
             }
-            Request::Clear(None) => Ok(self.spread_to_all(&Order::Clear(None))),
-            Request::Ping => Ok(self.spread_to_all(&Order::Ping)),
-            Request::PurgeExpired => Ok(Spread { orders: Vec::new(), whole: Whole::of_removals(0, false) }),
+            Request::Clear(None) => Ok(Spread::to_all(&self.members, &Order::Clear(None))),
+            Request::Ping => Ok(Spread::to_all(&self.members, &Order::Ping)),
+            Request::PurgeExpired => Ok(Spread::of_nothing()),
             _ => Err(unsupported("listing keys")),
         }
-    }
-
-    fn spread_to_all(&self, order: &Order) -> Spread {
-        let mut members = self.members.clone();
-        members.sort_by_key(Arc::as_ptr); // as `divide` does
-        let orders: Vec<_> = members.into_iter().map(|member| (member, order.clone())).collect();
-        Spread { whole: Whole::of_deeds(orders.len()), orders }
     }
 
     /// The server that gets requests for several keys as they are.
@@ -179,13 +136,7 @@ impl Several {
             keys.iter().try_for_each(|key| self.locate(key).map(drop))?;
             return perform(&only.server, request, budget);
         }
-        let Spread { orders, mut whole } = self.spread(request)?;
-        let deadline = budget.start();
-        let sent: Vec<_> = orders.iter().map(|(member, order)| member.server.send(order.request(), deadline)).collect();
-        for (part, sent) in sent.into_iter().enumerate() {
-            whole.take(part, sent.answer());
-        }
-        whole.answer()
+        self.spread(request)?.ask(|member| &member.server, budget)
     }
 
     fn begin(&self, request: &Request<'_>, budget: Budget, ticket: Ticket) -> std::result::Result<(), (Ticket, Error)> {
@@ -194,15 +145,7 @@ impl Several {
                 Ok(spread) => spread,
                 Err(error) => return Err((ticket, error)),
             };
-            let budget = budget.fixed();
-            if spread.orders.is_empty() {
-                ticket.answer(spread.whole.answer());
-                return Ok(());
-            }
-            let tickets = Join::tickets(spread.whole, ticket);
-            for ((member, order), ticket) in spread.orders.iter().zip(tickets) {
-                member.server.start(order.request(), budget, ticket);
-            }
+            spread.begin(|member| &member.server, budget, ticket);
             return Ok(());
         };
         let (member, sent) = match self.locate(key) {
@@ -223,22 +166,6 @@ impl Several {
         };
         member.server.start(request.on(&sent), budget, Ticket::new(Arc::new(unsetting), 0));
         Ok(())
-    }
-}
-
-impl Spread {
-    fn of<T>(
-        parts: Vec<Part<T>>,
-        order: impl Fn(Vec<T>) -> Order,
-        whole: impl FnOnce(Vec<Vec<usize>>) -> Whole,
-    ) -> Self {
-        let mut orders = Vec::with_capacity(parts.len());
-        let mut places = Vec::with_capacity(parts.len());
-        for part in parts {
-            orders.push((part.member, order(part.items)));
-            places.push(part.places);
-        }
-        Self { orders, whole: whole(places) }
     }
 }
 

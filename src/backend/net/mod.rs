@@ -3,7 +3,8 @@
 //!
 //! `connect` is the way to a socket, `input` what is read from one. `pool` with `blocking` serves synchronous calls, on
 //! the caller's own thread; `pipe` with `session` the others; `lanes` puts those in order. [`Server`] is both behind one
-//! face: many synchronous callers at once share a pipe.
+//! face: many synchronous callers at once share a pipe. `spread` asks several servers at once, and `join` makes one answer
+//! of theirs.
 
 mod blocking;
 mod breaker;
@@ -15,6 +16,7 @@ mod dial;
 mod fault;
 mod heal;
 pub(crate) mod input;
+mod join;
 mod lanes;
 mod pipe;
 mod pool;
@@ -25,6 +27,7 @@ mod request;
 mod running;
 mod server;
 mod session;
+mod spread;
 mod stream;
 #[cfg_attr(not(feature = "tls"), path = "no_tls.rs")]
 mod tls;
@@ -37,6 +40,8 @@ mod wire;
 pub(crate) use breaker::Watch;
 pub(crate) use fault::unexpected;
 pub(crate) use input::{Found, Input, garbage};
+pub(crate) use join::Whole;
 pub(crate) use pool::Pool;
 pub(crate) use protocol::{Decoding, Endpoint, Expecting, Nature, Next, Protocol, Reading, Way};
 pub(crate) use server::Server;
+pub(crate) use spread::{Spread, divide};

@@ -32,7 +32,6 @@ use crate::timeout::{Budget, Deadline, Ttl};
 /// A cache on one server.
 pub(crate) struct Server<P: Protocol> {
     protocol: P,
-    #[cfg_attr(not(feature = "memcached"), allow(dead_code))]
     pool: Arc<Pool<P>>,
     calls: P::Calls,
     front: Arc<Front<P>>,
@@ -132,7 +131,6 @@ impl<P: Protocol> Server<P> {
     }
 
     /// Sends a request, and leaves the answer for [`Sent::answer`]: for who asks several servers at once.
-    #[cfg_attr(not(feature = "memcached"), allow(dead_code))]
     pub(crate) fn send<'a>(&'a self, request: Request<'a>, deadline: Deadline) -> Sent<'a, P> {
         let crowd = Crowd::join(&self.callers);
         // One that shares a connection, or needs several rounds, is carried out as a whole when its turn comes.
@@ -168,7 +166,6 @@ impl<P: Protocol> Server<P> {
 }
 
 /// A request that was sent.
-#[cfg_attr(not(feature = "memcached"), allow(dead_code))]
 pub(crate) struct Sent<'a, P: Protocol> {
     server: &'a Server<P>,
     request: Request<'a>,
@@ -179,7 +176,6 @@ pub(crate) struct Sent<'a, P: Protocol> {
 
 impl<P: Protocol> Sent<'_, P> {
     /// Waits for the answer.
-    #[cfg_attr(not(feature = "memcached"), allow(dead_code))]
     pub(crate) fn answer(self) -> Result<Reply> {
         let Some(begun) = self.begun else {
             return self.server.call(&self.request, self.deadline.budget());

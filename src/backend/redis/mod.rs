@@ -1,30 +1,34 @@
 //! The Redis caches: Django's own and django-redis, over TCP and unix sockets (contract: R and DR rules).
 //!
 //! `resp` with `decoder` is the wire format, `command` the operations, `request` the same for a queue, `calls` for
-//! callers that wait, `fault` the errors. The transports are [`net`](super::net)'s.
+//! callers that wait, `fault` the errors. The transports are [`net`](super::net)'s. `replicas` (with `fail_over`) and
+//! `shards` (with `ring`) are caches on several servers, `listing` what their listings have in common.
 
 use std::sync::Arc;
 
 use super::net::{self, Endpoint, Nature, Pool, Protocol, Way};
-use super::{Request, Spawner};
-use crate::config::{self, Flavor};
+use super::{Backend, Request, Spawner};
+use crate::config::{self, Flavor, Layout};
 use crate::error::Result;
+use crate::key::MadeKey;
 use crate::log::Log;
 
 mod calls;
 mod command;
 mod decoder;
 mod expiry;
+mod fail_over;
 mod fault;
 mod greeting;
+mod listing;
 mod lock;
 mod pattern;
 mod replicas;
 mod request;
 mod resp;
+mod ring;
+mod shards;
 mod transaction;
-
-pub use replicas::open;
 
 use calls::Calls;
 use request::Expect;
@@ -77,7 +81,28 @@ impl Protocol for Resp {
     }
 }
 
-/// The cache on the first server of a configuration. Replicas are not looked at: that is what [`open`] is for.
+/// The cache of a configuration, on one server or on several. It connects when it is first used. `spawner` runs the
+/// asynchronous operations; `log` hears of servers that come and go.
+#[allow(clippy::needless_pass_by_value, reason = "it keeps them")]
+pub fn open(mut config: config::Redis, spawner: Arc<dyn Spawner>, log: Arc<dyn Log>) -> Arc<dyn Backend> {
+    let others = std::mem::take(&mut config.replicas);
+    let layout = std::mem::replace(&mut config.layout, Layout::Replicas { fail_over: false });
+    let on = |config: config::Redis| on_one(config, spawner.clone(), log.clone());
+    if others.is_empty() {
+        return Arc::new(on(config));
+    }
+    let others: Vec<Redis> = others.into_iter().map(|server| on(config::Redis { server, ..config.clone() })).collect();
+    match layout {
+        Layout::Replicas { fail_over } => Arc::new(replicas::Replicated::new(on(config), others, fail_over, spawner)),
+        Layout::Ring(urls) => {
+            let mut urls = urls.into_iter();
+            let first = urls.next().unwrap_or_default();
+            Arc::new(shards::Sharded::new((on(config), first), others.into_iter().zip(urls)))
+        }
+    }
+}
+
+/// The cache on the first server of a configuration. The others are not looked at: that is what [`open`] is for.
 fn on_one(config: config::Redis, spawner: Arc<dyn Spawner>, log: Arc<dyn Log>) -> Redis {
     let endpoint = Endpoint {
         address: config.server.address.clone(),
@@ -92,4 +117,19 @@ fn on_one(config: config::Redis, spawner: Arc<dyn Spawner>, log: Arc<dyn Log>) -
     };
     let protocol = Resp { flavor: config.flavor, server: Arc::new(config.server) };
     Redis::open(endpoint, protocol, spawner, log)
+}
+
+/// Tells which server of a ShardClient has a key, without asking any (DR-50, DR-51).
+pub struct Chooser(ring::Ring);
+
+impl Chooser {
+    /// For servers with these URLs, as they are written.
+    pub fn new<'u>(urls: impl IntoIterator<Item = &'u str>) -> Self {
+        Self(ring::Ring::new(urls))
+    }
+
+    /// The index of the server that has a made key.
+    pub fn server_of(&self, key: &MadeKey) -> usize {
+        self.0.server_of(key.as_bytes())
+    }
 }

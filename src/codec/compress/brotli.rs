@@ -7,12 +7,8 @@ use crate::unpack::Fault;
 
 /// Quality 11 and a window of 2**22 bytes, as django-valkey asks for by default.
 pub(super) fn pack(value: &[u8]) -> Result<Vec<u8>, Fault> {
-    let params = BrotliEncoderParams {
-        quality: 11,
-        lgwin: 22,
-        size_hint: value.len(),
-        ..BrotliEncoderParams::default()
-    };
+    let params =
+        BrotliEncoderParams { quality: 11, lgwin: 22, size_hint: value.len(), ..BrotliEncoderParams::default() };
     let mut packed = super::space(value.len().saturating_add(value.len() >> 12).saturating_add(64))?;
     brotli::BrotliCompress(&mut &*value, &mut packed, &params).map_err(|_| Fault::NoMemory)?;
     Ok(packed)

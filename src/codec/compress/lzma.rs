@@ -72,11 +72,12 @@ fn drain(
 ) -> Result<usize, Fault> {
     let mut done = 0;
     loop {
-        let step = process(packed.get(done..).unwrap_or_default(), room.spare()?).map_err(|error| match error.kind() {
-            ErrorKind::UnexpectedEof => Fault::CutShort,
-            ErrorKind::OutOfMemory => Fault::NoMemory,
-            _ => Fault::Broken,
-        })?;
+        let step =
+            process(packed.get(done..).unwrap_or_default(), room.spare()?).map_err(|error| match error.kind() {
+                ErrorKind::UnexpectedEof => Fault::CutShort,
+                ErrorKind::OutOfMemory => Fault::NoMemory,
+                _ => Fault::Broken,
+            })?;
         done += step.bytes_consumed;
         room.written(step.bytes_produced);
         if step.status == Status::StreamEnd {

@@ -174,7 +174,9 @@ impl<'a> Writer<'a> {
                 self.scalar(tables, node)?;
                 self.push(b"\"")?;
             }
-            _ => return Err(Error::new(Kind::Type, "a dict has a key that JSON cannot hold; the pickle serializer can")),
+            _ => {
+                return Err(Error::new(Kind::Type, "a dict has a key that JSON cannot hold; the pickle serializer can"));
+            }
         }
         self.push(b": ")
     }
@@ -229,7 +231,8 @@ fn datetime(mut text: String) -> Result<String> {
         return Ok(format!("{local}Z"));
     }
     if text.ends_with(']') {
-        let reason = "the offset of a datetime is known only by the rules of its time zone; the pickle serializer keeps it";
+        let reason =
+            "the offset of a datetime is known only by the rules of its time zone; the pickle serializer keeps it";
         return Err(Error::new(Kind::Type, reason));
     }
     Ok(text)

@@ -101,9 +101,10 @@ impl<'a> Writer<'a> {
     /// Writes a scalar, or the beginning of a container with items.
     fn begin(&mut self, tables: &Tables, node: Node) -> Result<Option<Cursor>> {
         self.check(0)?;
-        self.nodes_left = self.nodes_left.checked_sub(1).ok_or_else(|| {
-            Error::new(Kind::TooBig, "the value has more parts than the limit allows")
-        })?;
+        self.nodes_left = self
+            .nodes_left
+            .checked_sub(1)
+            .ok_or_else(|| Error::new(Kind::TooBig, "the value has more parts than the limit allows"))?;
         match node {
             Node::None => {
                 let _: std::result::Result<(), Infallible> = encode::write_nil(&mut self.out);

@@ -2,13 +2,13 @@
 
 use std::sync::Arc;
 
-use crate::backend::net::unexpected;
+use super::fault::unexpected;
 use crate::backend::{Answer, Reply, Sink, Ticket};
 use crate::error::{Error, Result};
 use crate::lock::Mutex;
 
 /// The answers so far. `places` of a part are where its keys stand in the whole.
-pub(super) struct Whole {
+pub(crate) struct Whole {
     reply: Reply,
     parts: Vec<Vec<usize>>,
     failure: Option<Error>,
@@ -20,22 +20,22 @@ pub(super) struct Whole {
 
 impl Whole {
     /// Of `count` values, from parts with these places.
-    pub(super) fn of_values(count: usize, parts: Vec<Vec<usize>>, lenient: bool) -> Self {
+    pub(crate) fn of_values(count: usize, parts: Vec<Vec<usize>>, lenient: bool) -> Self {
         Self::new(Reply::Values(vec![None; count]), parts, lenient)
     }
 
     /// Of `count` writes.
-    pub(super) fn of_writes(count: usize, parts: Vec<Vec<usize>>) -> Self {
+    pub(crate) fn of_writes(count: usize, parts: Vec<Vec<usize>>) -> Self {
         Self::new(Reply::Failures(vec![None; count]), parts, false)
     }
 
     /// Of removals, which are counted.
-    pub(super) fn of_removals(parts: usize, lenient: bool) -> Self {
+    pub(crate) fn of_removals(parts: usize, lenient: bool) -> Self {
         Self::new(Reply::Removed(0), vec![Vec::new(); parts], lenient)
     }
 
     /// Of what has no answer but that it was done.
-    pub(super) fn of_deeds(parts: usize) -> Self {
+    pub(crate) fn of_deeds(parts: usize) -> Self {
         Self::new(Reply::Done, vec![Vec::new(); parts], false)
     }
 
@@ -44,7 +44,7 @@ impl Whole {
     }
 
     /// Takes the answer of one part.
-    pub(super) fn take(&mut self, part: usize, answer: Result<Reply>) {
+    pub(crate) fn take(&mut self, part: usize, answer: Result<Reply>) {
         let places = self.parts.get(part).map(Vec::as_slice).unwrap_or_default();
         let outcome = match (&mut self.reply, answer) {
             (Reply::Values(all), Ok(Reply::Values(some))) if some.len() == places.len() => put(all, places, some),
@@ -71,7 +71,7 @@ impl Whole {
     }
 
     /// The answer, once every part was taken. Writes of which some were made tell which were not.
-    pub(super) fn answer(self) -> Result<Reply> {
+    pub(crate) fn answer(self) -> Result<Reply> {
         let all_failed = self.failed == self.parts.len();
         let partial = self.lenient || matches!(self.reply, Reply::Failures(_));
         match self.failure {
@@ -90,11 +90,11 @@ fn put<T>(all: &mut [Option<T>], places: &[usize], some: Vec<Option<T>>) -> Resu
 }
 
 /// Where the answers of asynchronous parts come together; the last one answers the whole.
-pub(super) struct Join(Mutex<Option<(Whole, Ticket, usize)>>);
+pub(crate) struct Join(Mutex<Option<(Whole, Ticket, usize)>>);
 
 impl Join {
     /// Tickets for every part, in their order.
-    pub(super) fn tickets(whole: Whole, ticket: Ticket) -> Vec<Ticket> {
+    pub(crate) fn tickets(whole: Whole, ticket: Ticket) -> Vec<Ticket> {
         let count = whole.parts.len();
         let join: Arc<dyn Sink> = Arc::new(Self(Mutex::new(Some((whole, ticket, count)))));
         (0..).take(count).map(|part| Ticket::new(join.clone(), part)).collect()
