@@ -52,6 +52,9 @@ pub struct KeyRules {
     pub function: KeyFunction,
     /// REVERSE_KEY_FUNCTION.
     pub reverse: ReverseKey,
+    /// Whether nothing is taken for not given: version 0 is the alias's own, and the empty key is no key to be made
+    /// (django-valkey: K-3).
+    pub nothing_is_default: bool,
 }
 
 /// A made key. Short ones (nearly all) live on the stack.
@@ -115,14 +118,23 @@ impl MadeKey {
 impl KeyRules {
     /// Makes the key of a server from a user's key (K-1, K-3): `version` replaces the alias's own.
     pub fn make(&self, key: &str, version: Option<&str>) -> MadeKey {
+        if self.nothing_is_default && key.is_empty() {
+            return MadeKey::as_is(key);
+        }
         MadeKey::joined(&self.head(version), key)
+    }
+
+    /// The version of a call's keys: the alias's own where the call names none (K-3).
+    pub fn version<'a>(&'a self, version: Option<&'a str>) -> &'a str {
+        let named = version.filter(|version| !(self.nothing_is_default && matches!(*version, "0" | "")));
+        named.unwrap_or(&self.version)
     }
 
     /// What every key made under `version` begins with; empty where keys are used as they are, or made by a function
     /// that is plugged in.
     pub fn head(&self, version: Option<&str>) -> Vec<u8> {
         match self.function {
-            KeyFunction::Default => format!("{}:{}:", self.prefix, version.unwrap_or(&self.version)).into_bytes(),
+            KeyFunction::Default => format!("{}:{}:", self.prefix, self.version(version)).into_bytes(),
             KeyFunction::AsIs | KeyFunction::Own(_) => Vec::new(),
         }
     }
@@ -130,10 +142,16 @@ impl KeyRules {
     /// The user's key inside a made key: exactly what [`Self::make`] put before it under `version` is taken off. `None`
     /// where the made key does not begin with that, so it is another alias's or another version's.
     ///
-    /// django-redis's default REVERSE_KEY_FUNCTION counts colons instead, and so gives wrong keys where KEY_PREFIX has
-    /// one (DR-2); this does not.
+    /// [`ReverseKey::SecondColon`] counts colons instead, and so gives wrong keys where KEY_PREFIX has one (DR-2); this
+    /// does not.
     pub fn user_key<'a>(&self, made: &'a [u8], version: Option<&str>) -> Option<&'a [u8]> {
         made.strip_prefix(self.head(version).as_slice())
+    }
+
+    /// What django-redis's `default_reverse_key` finds in a made key: what is behind the second colon. `None` where
+    /// there is none, where Python raises an `IndexError`.
+    pub fn reversed<'a>(&self, made: &'a [u8]) -> Option<&'a [u8]> {
+        made.splitn(3, |byte| *byte == b':').nth(2)
     }
 
     /// The glob pattern of a server for a pattern over user keys: wild cards in prefix and version are taken literally,

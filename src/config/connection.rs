@@ -115,6 +115,8 @@ pub(super) struct Wanted {
     pub ssl: Ssl,
     /// Whether the URL is of a socket.
     pub is_socket: bool,
+    /// Whether it is a `valkey://` or `valkeys://`.
+    pub of_valkey: bool,
     /// What of it larder does not have.
     pub lacking: Option<String>,
 }
@@ -123,7 +125,7 @@ impl Wanted {
     /// What is wanted of a server before anything was read but its URL's kind.
     pub fn of(url: &Url) -> Self {
         let is_socket = matches!(url.target, Target::Unix { .. });
-        Self { is_socket, ssl: Ssl::new(url.tls), ..Self::default() }
+        Self { is_socket, of_valkey: url.of_valkey, ssl: Ssl::new(url.tls), ..Self::default() }
     }
 
     /// Takes over keyword arguments. The kind of URL must be known.
@@ -225,7 +227,12 @@ impl Wanted {
             let host = self.host.clone().unwrap_or_else(|| "localhost".to_owned()); // U-2
             let port = self.port.unwrap_or(6379);
             let brackets = if host.contains(':') { ("[", "]") } else { ("", "") };
-            let scheme = if tls.is_some() { "rediss" } else { "redis" };
+            let scheme = match (self.of_valkey, tls.is_some()) {
+                (false, false) => "redis",
+                (false, true) => "rediss",
+                (true, false) => "valkey",
+                (true, true) => "valkeys",
+            };
             let shown = format!("{scheme}://{}{host}{}:{port}/{database}", brackets.0, brackets.1);
             (
                 match tls {

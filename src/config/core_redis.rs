@@ -8,6 +8,7 @@ use super::own::Own;
 use super::place::Report;
 use super::python::is_true;
 use super::servers;
+use super::url::Schemes;
 use crate::error::Result;
 
 const SERIALIZERS: Classes<()> = Classes {
@@ -46,7 +47,8 @@ const PARSERS: Classes<()> = Classes {
 
 /// Reads what is this backend's own.
 pub(super) fn read(entry: &Entry<'_>, own: &Own, report: &mut Report) -> Result<Built> {
-    let servers = servers::read(entry.top("LOCATION"), &entry.place.at("LOCATION"), &[';', ','], report)?;
+    let (location, place) = (entry.top("LOCATION"), entry.place.at("LOCATION"));
+    let servers = servers::read(location, &place, &[';', ','], Schemes::Redis, report)?;
     let mut options = |wanted: &mut Wanted, report: &mut Report| take_options(wanted, entry, report);
     servers::build(Flavor::Core, servers, &mut options, own, false, report)
 }

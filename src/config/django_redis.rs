@@ -1,4 +1,4 @@
-//! `django_redis.cache.RedisCache` (rules DR).
+//! `django_redis.cache.RedisCache` (rules DR), and what `django_valkey.cache.ValkeyCache` has under other names (1.16).
 
 use std::sync::Arc;
 
@@ -10,6 +10,7 @@ use super::names::did_you_mean;
 use super::own::Own;
 use super::place::{Report, Setting};
 use super::python::{int, is_true};
+use super::url::Schemes;
 use super::{layout, servers};
 use crate::error::Result;
 
@@ -35,6 +36,56 @@ const KNOWN: [&str; 19] = [
     "SENTINEL_KWARGS",
     "CLOSE_CONNECTION",
 ];
+
+/// What the two packages name differently.
+pub(super) struct Package {
+    /// Which it is.
+    pub flavor: Flavor,
+    /// Its name.
+    pub name: &'static str,
+    /// What its URLs begin with.
+    pub schemes: Schemes,
+    /// Everything that it looks for in OPTIONS.
+    pub known: &'static [&'static str],
+    /// What its settings outside CACHES begin with.
+    pub beside: &'static str,
+    /// For CLIENT_CLASS.
+    pub clients: &'static Classes<Client>,
+    /// For SERIALIZER.
+    pub serializers: &'static Classes<Kind>,
+    /// For COMPRESSOR.
+    pub compressors: &'static Classes<(BuiltIn, usize)>,
+    /// Whether what cannot be decompressed is taken as it is, whatever the reason.
+    pub forgives: bool,
+    /// For CONNECTION_FACTORY.
+    pub factories: &'static Classes<bool>,
+    /// Whether SentinelClient asks Sentinels where no factory is named.
+    pub sentinel_by_client: bool,
+    /// For CONNECTION_POOL_CLASS.
+    pub pools: &'static Classes<bool>,
+    /// The option that names the client of the server, and the one with its arguments.
+    pub base_client: [&'static str; 2],
+    /// For the first of them.
+    pub base_clients: &'static Classes<()>,
+}
+
+/// django-redis.
+pub(super) const DJANGO_REDIS: Package = Package {
+    flavor: Flavor::DjangoRedis,
+    name: "django-redis",
+    schemes: Schemes::Redis,
+    known: &KNOWN,
+    beside: "DJANGO_REDIS",
+    clients: &CLIENTS,
+    serializers: &SERIALIZERS,
+    compressors: &COMPRESSORS,
+    forgives: false,
+    factories: &FACTORIES,
+    sentinel_by_client: false,
+    pools: &POOLS,
+    base_client: ["REDIS_CLIENT_CLASS", "REDIS_CLIENT_KWARGS"],
+    base_clients: &REDIS_CLIENTS,
+};
 
 /// Python's default pickle protocol, which django-redis writes (PK-1).
 const DEFAULT_PROTOCOL: u8 = 4;
@@ -172,20 +223,21 @@ const REDIS_CLIENTS: Classes<()> = Classes {
 };
 
 /// Reads what is this backend's own.
-pub(super) fn read(entry: &Entry<'_>, own: &Own, report: &mut Report) -> Result<Built> {
-    let servers = servers::read(entry.top("LOCATION"), &entry.place.at("LOCATION"), &[','], report)?; // DR-1
-    warn_of_unknown_names(entry, report);
-    let classes = ClassNames::read(entry, report)?;
-    let ignore_exceptions = ignore_exceptions(entry, report);
+pub(super) fn read(entry: &Entry<'_>, own: &Own, package: &Package, report: &mut Report) -> Result<Built> {
+    let location = entry.top("LOCATION");
+    let servers = servers::read(location, &entry.place.at("LOCATION"), &[','], package.schemes, report)?; // DR-1
+    warn_of_unknown_names(entry, package, report);
+    let classes = ClassNames::read(entry, package, report)?;
+    let ignore_exceptions = ignore_exceptions(entry, package, report);
     if let Some(reason) = classes.lacking {
         // The URL may then have options that DefaultClient's have not (DR-31).
         let mut wanted = Wanted::of(&servers.0.url);
-        take_options(&mut wanted, entry, report)?;
+        take_options(&mut wanted, entry, package, report)?;
         return Ok(Built { timeout: wanted.timeout, ..Built::plain(Family::NotBuiltIn { reason }) });
     }
-    let mut options = |wanted: &mut Wanted, report: &mut Report| take_options(wanted, entry, report);
+    let mut options = |wanted: &mut Wanted, report: &mut Report| take_options(wanted, entry, package, report);
     let urls = std::iter::once(&servers.0).chain(&servers.1).map(|server| server.text.clone()).collect();
-    let built = servers::build(Flavor::DjangoRedis, servers, &mut options, own, ignore_exceptions, report)?;
+    let built = servers::build(package.flavor, servers, &mut options, own, ignore_exceptions, report)?;
     let built = Built { serializer: classes.serializer, compressor: classes.compressor, ..built };
     layout::arrange(built, classes.client, urls, entry, report)
 }
@@ -202,7 +254,7 @@ struct ClassNames {
 }
 
 impl ClassNames {
-    fn read(entry: &Entry<'_>, report: &Report) -> Result<Self> {
+    fn read(entry: &Entry<'_>, package: &Package, report: &Report) -> Result<Self> {
         let pickle = Serializer::Pickle(protocol(entry, report)?);
         let mut read = Self {
             client: Client::Default,
@@ -211,12 +263,12 @@ impl ClassNames {
             sentinel: false,
             lacking: None,
         };
-        if let Some(client) = read.choose(&CLIENTS, entry.option("CLIENT_CLASS"), &[], report)? {
+        if let Some(client) = read.choose(package.clients, entry.option("CLIENT_CLASS"), &[], report)? {
             read.client = client;
         }
         let plugged = &entry.beside.plugged;
         if let Some(setting) = entry.option("SERIALIZER") {
-            match SERIALIZERS.choose(&setting, &plugged.serializers, report)? {
+            match package.serializers.choose(&setting, &plugged.serializers, report)? {
                 Chosen::Known(Kind::Pickle) => {}
                 Chosen::Known(Kind::Json) => read.serializer = Serializer::Json,
                 Chosen::Known(Kind::MsgPack) => read.serializer = Serializer::MsgPack,
@@ -225,20 +277,22 @@ impl ClassNames {
             }
         }
         if let Some(setting) = entry.option("COMPRESSOR") {
-            match COMPRESSORS.choose(&setting, &plugged.compressors, report)? {
+            match package.compressors.choose(&setting, &plugged.compressors, report)? {
                 Chosen::Known((method, min_length)) => {
-                    read.compressor = Compressor { method: method.method(), min_length, forgives: false };
+                    read.compressor = Compressor { method: method.method(), min_length, forgives: package.forgives };
                 }
                 Chosen::Own(name) => read.compressor.method = CompressorMethod::Own(name),
                 Chosen::Lacking(reason) => read.lacking = read.lacking.or(Some(reason)),
             }
         }
-        read.choose(&POOLS, entry.option("CONNECTION_POOL_CLASS"), &[], report)?;
-        read.choose(&REDIS_CLIENTS, entry.option("REDIS_CLIENT_CLASS"), &[], report)?;
+        read.choose(package.pools, entry.option("CONNECTION_POOL_CLASS"), &[], report)?;
+        let [base_client, _] = package.base_client;
+        read.choose(package.base_clients, entry.option(base_client), &[], report)?;
         // DR-4: the setting outside CACHES counts where the option is missing or empty.
         let factory = entry.option("CONNECTION_FACTORY").filter(|setting| is_true(setting.value));
-        let factory = factory.or_else(|| entry.beside("DJANGO_REDIS_CONNECTION_FACTORY"));
-        read.sentinel = read.choose(&FACTORIES, factory, &[], report)?.unwrap_or(false);
+        let factory = factory.or_else(|| entry.beside(&format!("{}_CONNECTION_FACTORY", package.beside)));
+        let factory = read.choose(package.factories, factory, &[], report)?;
+        read.sentinel = factory.unwrap_or(package.sentinel_by_client && read.client == Client::Sentinel);
         if read.client == Client::Sentinel || read.sentinel {
             let reason = format!("{}: this client is not there yet", entry.place.at("OPTIONS"));
             read.lacking.get_or_insert(reason);
@@ -266,10 +320,10 @@ impl ClassNames {
 }
 
 /// The options that say how to connect, and then CONNECTION_POOL_KWARGS, which beat them.
-fn take_options(wanted: &mut Wanted, entry: &Entry<'_>, report: &mut Report) -> Result<()> {
+fn take_options(wanted: &mut Wanted, entry: &Entry<'_>, package: &Package, report: &mut Report) -> Result<()> {
     let credential = |name: &str| match entry.option(name) {
-        Some(setting) => secret(&setting),
-        None => Ok(None),
+        Some(setting) if package.known.contains(&name) => secret(&setting),
+        _ => Ok(None),
     };
     wanted.username = credential("USERNAME")?;
     wanted.password = credential("PASSWORD")?;
@@ -282,7 +336,7 @@ fn take_options(wanted: &mut Wanted, entry: &Entry<'_>, report: &mut Report) -> 
     };
     wanted.timeout = wait("SOCKET_TIMEOUT")?;
     wanted.connect = wait("SOCKET_CONNECT_TIMEOUT")?;
-    for name in ["CONNECTION_POOL_KWARGS", "REDIS_CLIENT_KWARGS"] {
+    for name in ["CONNECTION_POOL_KWARGS", package.base_client[1]] {
         let Some(setting) = entry.option(name) else { continue };
         let arguments = setting.object(report)?;
         if name == "CONNECTION_POOL_KWARGS" {
@@ -293,8 +347,9 @@ fn take_options(wanted: &mut Wanted, entry: &Entry<'_>, report: &mut Report) -> 
 }
 
 /// IGNORE_EXCEPTIONS, else DJANGO_REDIS_IGNORE_EXCEPTIONS, by Python's truth (DR-4, DR-15).
-fn ignore_exceptions(entry: &Entry<'_>, report: &mut Report) -> bool {
-    let setting = entry.option("IGNORE_EXCEPTIONS").or_else(|| entry.beside("DJANGO_REDIS_IGNORE_EXCEPTIONS"));
+fn ignore_exceptions(entry: &Entry<'_>, package: &Package, report: &mut Report) -> bool {
+    let beside = || entry.beside(&format!("{}_IGNORE_EXCEPTIONS", package.beside));
+    let setting = entry.option("IGNORE_EXCEPTIONS").or_else(beside);
     setting.is_some_and(|setting| {
         if setting.value.is_string() {
             report.warn(&setting.place, "is a text; every text but the empty one counts as true, as in Django");
@@ -312,24 +367,22 @@ fn protocol(entry: &Entry<'_>, report: &Report) -> Result<u8> {
 }
 
 /// django-redis ignores what it does not look for.
-fn warn_of_unknown_names(entry: &Entry<'_>, report: &mut Report) {
+fn warn_of_unknown_names(entry: &Entry<'_>, package: &Package, report: &mut Report) {
+    let known = package.known;
     for (name, setting) in entry.options() {
         match name {
             "MAX_ENTRIES" | "CULL_FREQUENCY" => report.warn(&setting.place, "has no effect with this backend"), // P-12
-            _ if KNOWN.contains(&name) => {}
+            _ if known.contains(&name) => {}
             _ => {
                 let of_redis_py = connection::KNOWN.contains(&name);
-                let same = KNOWN.iter().any(|known| known.eq_ignore_ascii_case(name));
+                let same = known.iter().any(|known| known.eq_ignore_ascii_case(name));
                 let hint = if of_redis_py && !same {
                     "; it belongs in OPTIONS.CONNECTION_POOL_KWARGS".to_owned()
                 } else {
-                    did_you_mean(name, &KNOWN).to_string()
+                    did_you_mean(name, known).to_string()
                 };
-                report.warn(&setting.place, format_args!("is ignored, as in django-redis: unknown name{hint}"));
+                report.warn(&setting.place, format_args!("is ignored, as in {}: unknown name{hint}", package.name));
             }
         }
-    }
-    if let Some(setting) = entry.top("REVERSE_KEY_FUNCTION").filter(|setting| is_true(setting.value)) {
-        report.warn(&setting.place, "is ignored: larder takes prefix and version off its keys by itself"); // DR-2
     }
 }

@@ -12,9 +12,9 @@ use super::names::{did_you_mean, nearest};
 use super::own::Own;
 use super::place::{Place, Report, Setting, working_directory};
 use super::python::{int, text};
-use super::{Registered, core_redis, database, diskcache, django_redis, django_valkey, memcached};
+use super::{Registered, core_redis, database, diskcache, django_redis, django_valkey, memcached, reverse_key};
 use crate::error::Result;
-use crate::key::{KeyFunction, KeyRules, ReverseKey};
+use crate::key::{KeyFunction, KeyRules};
 use crate::timeout::Ttl;
 
 /// The deadline of a call where nothing else is said.
@@ -56,7 +56,6 @@ enum Named {
     /// What the program has registered, by its place in the list.
     Own(usize),
     /// Known, but not in this version: what it needs.
-    #[allow(dead_code, reason = "there is none now")]
     Later(&'static str),
 }
 
@@ -76,7 +75,7 @@ impl Named {
 }
 
 /// The BACKEND strings (1.1).
-const BACKENDS: [(&str, Named); 10] = [
+const BACKENDS: [(&str, Named); 12] = [
     ("django.core.cache.backends.locmem.LocMemCache", Named::Memory),
     ("django.core.cache.backends.filebased.FileBasedCache", Named::File),
     ("django.core.cache.backends.dummy.DummyCache", Named::Dummy),
@@ -87,6 +86,8 @@ const BACKENDS: [(&str, Named); 10] = [
     ("django.core.cache.backends.db.DatabaseCache", Named::Database),
     ("django_valkey.cache.ValkeyCache", Named::DjangoValkey),
     ("diskcache.DjangoCache", Named::DiskCache),
+    ("django_valkey.async_cache.cache.AsyncValkeyCache", Named::Later("django-valkey's asynchronous cache")),
+    ("django_valkey.cluster_cache.cache.ClusterValkeyCache", Named::Later("django-valkey's cluster cache")),
 ];
 
 /// An entry being read.
@@ -168,7 +169,7 @@ pub(super) fn read(name: &str, value: &Value, place: Place, beside: &Beside<'_>,
         None => None,
     };
     let entry = Entry { place, beside, map, options };
-    let keys = key_rules(&entry, report)?;
+    let keys = key_rules(&entry, named, report)?;
     let ttl = time_to_live(&entry, report);
     let culling = culling(&entry, named, report);
     let own = Own::read(&entry, named.is_remote(), report)?;
@@ -181,7 +182,7 @@ pub(super) fn read(name: &str, value: &Value, place: Place, beside: &Beside<'_>,
         Named::File => file(&entry, report)?,
         Named::Dummy => Built::plain(Family::Dummy),
         Named::CoreRedis => core_redis::read(&entry, &own, report)?,
-        Named::DjangoRedis => django_redis::read(&entry, &own, report)?,
+        Named::DjangoRedis => django_redis::read(&entry, &own, &django_redis::DJANGO_REDIS, report)?,
         Named::PyMemcache => memcached::read(&entry, &own, Client::PyMemcache, report)?,
         Named::PyLibMc => memcached::read(&entry, &own, Client::PyLibMc, report)?,
         Named::Database => database::read(&entry, &own, beside.siblings, report)?,
@@ -263,7 +264,7 @@ fn nearest_backend(path: &str) -> Option<&'static str> {
 }
 
 /// P-4 to P-6.
-fn key_rules(entry: &Entry<'_>, report: &mut Report) -> Result<KeyRules> {
+fn key_rules(entry: &Entry<'_>, named: Named, report: &mut Report) -> Result<KeyRules> {
     let prefix = key_text(entry, "KEY_PREFIX", "", report)?;
     let version = key_text(entry, "VERSION", "1", report)?;
     let own = |name: &str| entry.beside.plugged.key_functions.iter().find(|known| &***known == name).cloned();
@@ -280,7 +281,15 @@ fn key_rules(entry: &Entry<'_>, report: &mut Report) -> Result<KeyRules> {
             }
         },
     };
-    Ok(KeyRules { prefix, version, function, reverse: ReverseKey::Exact })
+    let mut rules = KeyRules { prefix, version, function, ..KeyRules::default() };
+    match named {
+        Named::DjangoRedis | Named::DjangoValkey => {
+            rules.reverse = reverse_key::read(entry, &rules, report)?;
+            rules.nothing_is_default = named == Named::DjangoValkey;
+        }
+        _ => {}
+    }
+    Ok(rules)
 }
 
 /// A part of keys, as Python's `%s` writes it.

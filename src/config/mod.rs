@@ -253,6 +253,7 @@ mod place;
 mod pylibmc;
 mod python;
 mod resting;
+mod reverse_key;
 mod servers;
 mod tls;
 mod url;

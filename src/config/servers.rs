@@ -5,7 +5,7 @@ use super::connection::Wanted;
 use super::entry::Built;
 use super::own::Own;
 use super::place::{Place, Report, Setting};
-use super::url::{self, Url};
+use super::url::{self, Schemes, Url};
 use crate::error::Result;
 
 /// A URL, and where it stands. It may hold a password: there is no Debug on purpose.
@@ -24,15 +24,19 @@ pub(super) fn read(
     location: Option<Setting<'_>>,
     place: &Place,
     separators: &[char],
+    schemes: Schemes,
     report: &Report,
 ) -> Result<(Server, Vec<Server>)> {
-    let missing = || place.error("is missing; it must be a URL such as redis://127.0.0.1:6379/0");
+    let missing = || {
+        let scheme = if schemes == Schemes::Valkey { "valkey" } else { "redis" };
+        place.error(format_args!("is missing; it must be a URL such as {scheme}://127.0.0.1:6379/0"))
+    };
     let location = location.ok_or_else(missing)?;
     let mut servers = Vec::new();
     if let Some(list) = location.value.as_array() {
         for (index, value) in list.iter().enumerate() {
             let item = Setting { place: place.item(index), value, secret: true };
-            servers.push(parse(item.text(report)?, item.place)?);
+            servers.push(parse(item.text(report)?, item.place, schemes)?);
         }
     } else {
         let text = Setting { secret: true, ..location }.text(report)?;
@@ -41,7 +45,7 @@ pub(super) fn read(
         }
         let count = text.split(separators).count();
         for (index, piece) in text.split(separators).enumerate() {
-            let server = parse(piece, place.clone());
+            let server = parse(piece, place.clone(), schemes);
             servers.push(if count == 1 {
                 server?
             } else {
@@ -54,8 +58,8 @@ pub(super) fn read(
     Ok((first, servers.collect()))
 }
 
-fn parse(text: &str, place: Place) -> Result<Server> {
-    match url::parse(text) {
+fn parse(text: &str, place: Place, schemes: Schemes) -> Result<Server> {
+    match url::parse(text, schemes) {
         Ok(url) => Ok(Server { place, url, text: text.to_owned() }),
         Err(reason) => Err(place.error(reason)),
     }

@@ -5,10 +5,51 @@ use std::net::Ipv6Addr;
 
 use super::python::int_of;
 
+/// Whose URLs: the schemes differ.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) enum Schemes {
+    /// redis-py's `redis://`, `rediss://`, `unix://`, in lower case (U-1).
+    #[default]
+    Redis,
+    /// valkey-py's `valkey://`, `valkeys://`, and redis-py's, in any case (1.16).
+    Valkey,
+}
+
+impl Schemes {
+    /// The scheme at a URL's beginning, in lower case.
+    fn of(self, url: &str) -> Option<&'static str> {
+        let begins = |scheme: &str| match self {
+            Self::Redis => url.starts_with(scheme),
+            Self::Valkey => url.get(..scheme.len()).is_some_and(|head| head.eq_ignore_ascii_case(scheme)),
+        };
+        let of_valkey = ["valkey://", "valkeys://"].into_iter().filter(|_| self == Self::Valkey);
+        of_valkey.chain(["redis://", "rediss://", "unix://"]).find(|scheme| begins(scheme))
+    }
+
+    /// Why a URL has none of them.
+    fn wrong(self, url: &str) -> String {
+        let hint = if url.starts_with(' ') {
+            "; blanks around it are not taken off"
+        } else if Self::Valkey.of(url).is_some_and(|scheme| scheme.starts_with("valkey")) {
+            "; valkey:// is for django_valkey.cache.ValkeyCache"
+        } else {
+            ""
+        };
+        match self {
+            Self::Redis => format!("must begin with redis://, rediss:// or unix://{hint}"),
+            Self::Valkey => {
+                format!("must begin with valkey://, valkeys://, redis://, rediss:// or unix://{hint}")
+            }
+        }
+    }
+}
+
 /// What a URL says. It may hold a password: there is no Debug on purpose.
 pub(super) struct Url {
-    /// `rediss://`.
+    /// `rediss://`, `valkeys://`.
     pub tls: bool,
+    /// Whether it is a `valkey://` or `valkeys://`.
+    pub of_valkey: bool,
     /// Where.
     pub target: Target,
     /// The user, percent-decoded.
@@ -21,7 +62,7 @@ pub(super) struct Url {
 
 /// Where a URL points.
 pub(super) enum Target {
-    /// `redis://` and `rediss://`.
+    /// `redis://` and `rediss://`, `valkey://` and `valkeys://`.
     Tcp {
         /// The host, lower-cased (U-2).
         host: Option<String>,
@@ -45,13 +86,8 @@ const UNESCAPED: &str = "has an @ behind a / or ? or #, which end the server's n
                          %2F for /, %3F for ?, %23 for # and %40 for @";
 
 /// Reads a URL. The error is the reason.
-pub(super) fn parse(url: &str) -> Result<Url, String> {
-    // U-1: a case-sensitive prefix.
-    let scheme = ["redis://", "rediss://", "unix://"].into_iter().find(|scheme| url.starts_with(scheme));
-    let Some(scheme) = scheme else {
-        let hint = if url.starts_with(' ') { "; blanks around it are not taken off" } else { "" };
-        return Err(format!("must begin with redis://, rediss:// or unix://{hint}"));
-    };
+pub(super) fn parse(url: &str, schemes: Schemes) -> Result<Url, String> {
+    let scheme = schemes.of(url).ok_or_else(|| schemes.wrong(url))?;
     let url = url.replace(['\t', '\r', '\n'], ""); // as urlsplit does
     let rest = url.get(scheme.len()..).unwrap_or_default();
     let (authority, rest) = rest.split_at(rest.find(['/', '?', '#']).unwrap_or(rest.len()));
@@ -82,7 +118,8 @@ pub(super) fn parse(url: &str) -> Result<Url, String> {
         }
     };
     Ok(Url {
-        tls: scheme == "rediss://",
+        tls: matches!(scheme, "rediss://" | "valkeys://"),
+        of_valkey: scheme.starts_with("valkey"),
         target,
         username: username.map(percent_decoded).filter(|text| !text.is_empty()),
         password: password.map(percent_decoded).filter(|text| !text.is_empty()),

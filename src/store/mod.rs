@@ -7,6 +7,7 @@ mod many;
 mod operation;
 mod pattern;
 mod plugins;
+mod reversed;
 mod session;
 mod spare;
 mod stats;
@@ -18,6 +19,7 @@ use self::herd::{Herd, Packed};
 pub use self::operation::{Asked, Operation, Outcome, Prepared};
 use self::plugins::KeyFunctions;
 pub use self::plugins::Plugins;
+pub use self::reversed::Head;
 pub use self::session::is_session_key;
 use self::stats::Counters;
 pub use self::stats::Stats;
@@ -83,7 +85,9 @@ enum Ignores {
     Nothing,
     /// django-redis's IGNORE_EXCEPTIONS (DR-15, DR-16).
     AllButTouch,
-    /// pymemcache's ignore_exc.
+    /// django-valkey's IGNORE_EXCEPTIONS: those of every operation (1.16).
+    EveryCall,
+    /// pymemcache's ignore_exc: those of every operation, and what is too big.
     All,
 }
 
@@ -109,8 +113,12 @@ impl Store {
         let (form, ignores) = match &alias.family {
             Family::Redis(redis) => {
                 let valkey = redis.flavor == Flavor::DjangoValkey;
-                let form = if valkey { Form::ValkeyNumbers } else { Form::RedisIntegers };
-                (form, Ignores::all_if(redis.ignore_exceptions, Ignores::AllButTouch))
+                let (form, all) = if valkey {
+                    (Form::ValkeyNumbers, Ignores::EveryCall)
+                } else {
+                    (Form::RedisIntegers, Ignores::AllButTouch)
+                };
+                (form, Ignores::all_if(redis.ignore_exceptions, all))
             }
             #[cfg(feature = "memcached")]
             Family::Memcached(memcached) => {
@@ -222,7 +230,7 @@ impl Store {
     /// What is left of a key's time to live; `None` on a miss.
     pub fn ttl(&self, key: &str, call: &Call<'_>) -> Result<Option<Ttl>> {
         let left = self.backend.ttl(&self.make("ttl", key, call)?, self.budget(call));
-        self.told("ttl", left) // DR-16: never ignored
+        self.checked_touch("ttl", left)
     }
 
     /// Removes a key; whether there was one.
@@ -240,10 +248,7 @@ impl Store {
     pub fn keys(&self, pattern: &str, at: u64, call: &Call<'_>) -> Result<Page> {
         let made = self.made_pattern(pattern, call);
         let mut page = self.checked("keys", self.backend.scan(&made, at, self.budget(call)))?;
-        if !call.final_key {
-            let rules = &self.alias.keys;
-            page.keys = page.keys.iter().filter_map(|key| Some(rules.user_key(key, call.version)?.to_vec())).collect();
-        }
+        page.keys = self.user_keys(page.keys, self.head_of_keys(call));
         Ok(page)
     }
 
@@ -321,11 +326,11 @@ impl Store {
     fn make(&self, operation: &'static str, key: &str, call: &Call<'_>) -> Result<MadeKey> {
         match (call.version, &self.key_functions.make) {
             _ if call.final_key => Ok(MadeKey::as_is(key)),
-            (None, None) => Ok(MadeKey::joined(&self.head, key)),
+            (None, None) if !key.is_empty() => Ok(MadeKey::joined(&self.head, key)),
             (version, None) => Ok(self.alias.keys.make(key, version)),
             (version, Some(own)) => {
                 let rules = &self.alias.keys;
-                let made = own.make(key, &rules.prefix, version.unwrap_or(&rules.version));
+                let made = own.make(key, &rules.prefix, rules.version(version));
                 made.map(|made| MadeKey::of_bytes(&made)).map_err(|error| self.named(operation, error))
             }
         }
@@ -403,7 +408,10 @@ impl Store {
 
     /// As [`Store::checked`] for what django-redis never ignores (DR-16).
     fn checked_touch<T>(&self, operation: &'static str, result: Result<T>) -> Result<T> {
-        if self.ignores == Ignores::All { self.checked(operation, result) } else { self.told(operation, result) }
+        match self.ignores {
+            Ignores::All | Ignores::EveryCall => self.checked(operation, result),
+            Ignores::Nothing | Ignores::AllButTouch => self.told(operation, result),
+        }
     }
 
     fn failed(&self, operation: &'static str, error: Error, hidden: bool) -> Error {

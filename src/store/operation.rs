@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 
 use super::lock;
 use super::session::{self, is_session_key};
-use super::{Call, Packed, Scope, Store, Value};
+use super::{Call, Head, Packed, Scope, Store, Value};
 use crate::backend::{
     Capability, Counted, Entry, IncrBy, Job, Keys, LockAction, Order, Page, Reply, Request, Stored, Ticket, Touched,
     When, Written, left_until,
@@ -93,9 +93,9 @@ pub enum Asked {
         spent: bool,
     },
     DeleteMany,
-    /// How long what the made keys begin with is.
+    /// What stands before the user's keys.
     Keys {
-        head: usize,
+        head: Head,
     },
     Clear {
         everything: bool,
@@ -372,8 +372,7 @@ impl Store {
             ),
             Operation::DeleteMany { keys } => (Asked::DeleteMany, Order::DeleteMany(all("delete_many", keys)?)),
             Operation::Keys { pattern, at } => {
-                let head = if call.final_key { 0 } else { self.alias.keys.head(call.version).len() };
-                (Asked::Keys { head }, Order::Scan(self.made_pattern(pattern, call), at))
+                (Asked::Keys { head: self.head_of_keys(call) }, Order::Scan(self.made_pattern(pattern, call), at))
             }
             Operation::Clear { scope } => (
                 Asked::Clear { everything: scope == Scope::Everything },
@@ -491,7 +490,7 @@ impl Store {
         let reply = match answer {
             Ok(reply) => reply,
             Err(error) if asked.can_be_ignored() => return self.checked(name, Err(error)),
-            Err(error) if matches!(asked, Asked::Expire | Asked::ExpireAt | Asked::Persist) => {
+            Err(error) if matches!(asked, Asked::Expire | Asked::ExpireAt | Asked::Persist | Asked::Ttl) => {
                 return self.checked_touch(name, Err(error));
             }
             Err(error) => return self.told(name, Err(error)),
@@ -539,8 +538,7 @@ impl Store {
                 Outcome::Removed(count)
             }
             (Asked::Keys { head }, Reply::Page(Page { keys, next })) => {
-                let keys = keys.iter().filter_map(|key| Some(key.get(head..)?.to_vec())).collect();
-                Outcome::Page(Page { keys, next })
+                Outcome::Page(Page { keys: self.user_keys(keys, head), next })
             }
             (Asked::Clear { .. } | Asked::Ping | Asked::CreateTable, Reply::Done) => Outcome::Done,
             (_, reply) => {

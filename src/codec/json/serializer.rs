@@ -175,7 +175,10 @@ impl<'a> Writer<'a> {
                 self.push(b"\"")?;
             }
             _ => {
-                return Err(Error::new(Kind::Type, "a dict has a key that JSON cannot hold; the pickle serializer can"));
+                return Err(Error::new(
+                    Kind::Type,
+                    "a dict has a key that JSON cannot hold; the pickle serializer can",
+                ));
             }
         }
         self.push(b": ")
