@@ -37,7 +37,10 @@ pub trait MakeKey: Send + Sync {
     /// The made key, in UTF-8.
     fn make(&self, key: &str, prefix: &str, version: &str) -> Result<Vec<u8>>;
 
-    /// The user's key in a made one; `None` where the function has no way back.
+    /// Whether there is a way back.
+    fn has_reverse(&self) -> bool;
+
+    /// The user's key in a made one; `None` for one that this function has not made.
     fn reverse(&self, made: &[u8]) -> Result<Option<Vec<u8>>>;
 }
 
@@ -157,17 +160,26 @@ impl KeyRules {
     /// The glob pattern of a server for a pattern over user keys: wild cards in prefix and version are taken literally,
     /// those of the user's pattern stay (DR-26).
     pub fn pattern(&self, pattern: &str, version: Option<&str>) -> Vec<u8> {
-        let mut made = Vec::with_capacity(self.prefix.len() + pattern.len() + 16);
-        for byte in self.head(version) {
-            match byte {
-                b'*' | b'?' | b'[' => made.extend_from_slice(&[b'[', byte, b']']),
-                b'\\' => made.extend_from_slice(br"\\"), // django-redis lets it escape what follows
-                _ => made.push(byte),
+        match self.function {
+            KeyFunction::Default => {
+                format!("{}:{}:{pattern}", escaped(&self.prefix), escaped(self.version(version))).into_bytes()
             }
+            KeyFunction::AsIs | KeyFunction::Own(_) => pattern.as_bytes().to_vec(),
         }
-        made.extend_from_slice(pattern.as_bytes());
-        made
     }
+}
+
+/// A text whose wild cards stand for themselves in a pattern (DR-26).
+pub fn escaped(text: &str) -> String {
+    let mut escaped = String::with_capacity(text.len() + 8);
+    for character in text.chars() {
+        match character {
+            '*' | '?' | '[' => escaped.extend(['[', character, ']']),
+            '\\' => escaped.push_str(r"\\"), // django-redis lets it escape what follows
+            _ => escaped.push(character),
+        }
+    }
+    escaped
 }
 
 /// What Django warns about a made key: nothing, or one or both of its two texts (K-5). Memcached would refuse such a

@@ -1,5 +1,4 @@
 //! Redis's glob patterns over bytes: `*`, `?`, `[abc]`, `[^abc]`, `[a-z]`, and `\` before a byte that stands for itself.
-#![cfg_attr(not(any(feature = "memory", feature = "sqlite-system", feature = "diskcache")), allow(dead_code))]
 
 /// Whether `text` matches `pattern` as a whole. Takes at most `pattern × text` steps, whatever the pattern.
 pub fn matches(pattern: &[u8], text: &[u8]) -> bool {
@@ -25,6 +24,19 @@ pub fn matches(pattern: &[u8], text: &[u8]) -> bool {
         star = Some((after_star, tried));
         (pattern, text) = (after_star, tried);
     }
+}
+
+/// The pattern of everything that begins with `prefix`.
+pub fn beginning_with(prefix: &[u8]) -> Vec<u8> {
+    let mut pattern = Vec::with_capacity(prefix.len() + 8);
+    for byte in prefix {
+        if b"*?[\\".contains(byte) {
+            pattern.push(b'\\');
+        }
+        pattern.push(*byte);
+    }
+    pattern.push(b'*');
+    pattern
 }
 
 /// Matches one byte with the pattern's first element (not a star); the rest of the pattern.

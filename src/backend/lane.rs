@@ -1,5 +1,4 @@
 //! A lane: jobs that may block, run one after the other in the order in which they came, off the caller's thread.
-#![cfg_attr(not(any(feature = "file", feature = "sqlite-system", feature = "diskcache")), allow(dead_code))]
 
 use std::collections::VecDeque;
 use std::panic::{AssertUnwindSafe, catch_unwind};

@@ -5,9 +5,11 @@
 
 use std::sync::Arc;
 
+pub(crate) use self::lane::Lane;
 pub use self::order::Order;
 pub use self::request::{Reply, Request, perform};
 pub use self::ticket::{Answer, Answers, Sink, Ticket};
+use crate::config::Alias;
 use crate::error::{Error, Kind, Result};
 use crate::key::MadeKey;
 pub use crate::stored::{Stored, StoredRef};
@@ -22,7 +24,7 @@ pub mod dummy;
 mod fence;
 #[cfg(feature = "file")]
 pub mod file;
-mod glob;
+pub(crate) mod glob;
 mod lane;
 #[cfg(feature = "memcached")]
 pub mod memcached;
@@ -357,8 +359,11 @@ pub struct Health {
 
 /// A kind of backend that a program has plugged in.
 pub trait OpenBackend: Send + Sync {
+    /// Whether it counts by itself, in digits: whole numbers are to be stored so.
+    fn counts(&self) -> bool;
+
     /// Opens an alias of it. `entry` is the alias's entry of CACHES, as JSON.
-    fn open(&self, alias: &str, entry: &str, spawner: &Arc<dyn Spawner>) -> Result<Arc<dyn Backend>>;
+    fn open(&self, alias: &Alias, entry: &str, spawner: &Arc<dyn Spawner>) -> Result<Arc<dyn Backend>>;
 }
 
 /// What backends that need threads or tasks are given.

@@ -36,7 +36,7 @@ pub const LARDER_CALL_XX: u32 = 4;
 const FIRST_SIZE: usize = 32;
 
 /// The longest key, version or pattern in bytes.
-const LONGEST_KEY: usize = 16 << 20;
+pub(crate) const LONGEST_KEY: usize = 16 << 20;
 
 /// The largest struct that a host of the future may bring.
 pub(crate) const LARGEST_STRUCT: usize = 4096;

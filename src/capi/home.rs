@@ -5,6 +5,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Weak};
 use std::time::{Duration, Instant};
 
+use super::call_out::is_inside;
 use super::callback::deliver;
 use super::event::Pending;
 use super::guard::be_silent;
@@ -36,8 +37,9 @@ impl Home {
     pub fn open(text: &[u8], log: LogTarget) -> Result<Self> {
         be_silent();
         sys::watch_forks();
-        let plugins = Arc::new(super::plugin::registered());
+        let plugins = super::plugin::registered();
         let config = Arc::new(config::read_with(text, &|name| std::env::var(name).ok(), &plugins.registered())?);
+        let plugins = Arc::new(plugins.named_in(&config));
         let context = Context::new(config.clone(), plugins.clone(), log);
         for warning in &config.warnings {
             context.log.record(Level::Warning, &format_args!("{warning}"));
@@ -155,8 +157,8 @@ impl Context {
     /// Ends all that runs. See `larder_shutdown`.
     pub fn shut_down(&self, limit: Duration) -> Result<()> {
         let refuse = |kind, reason: &str| Err(Error::new(kind, reason).during("shutdown"));
-        if self.callbacks.is_current() || HostLog::is_inside() {
-            return refuse(Kind::Deadlock, "a callback cannot wait for callbacks to end; shut down from elsewhere");
+        if self.callbacks.is_current() || HostLog::is_inside() || is_inside() {
+            return refuse(Kind::Deadlock, "a callback cannot wait for callbacks to end, nor can a plug-in; shut down from elsewhere");
         }
         if self.shutting.swap(true, Ordering::SeqCst) {
             return refuse(Kind::Busy, "another thread is shutting the context down");

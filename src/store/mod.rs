@@ -126,6 +126,8 @@ impl Store {
             }
             #[cfg(feature = "diskcache")]
             Family::DiskCache(_) => (Form::DiskCache, Ignores::Nothing),
+            // an integer is stored as the digits that the backend counts with
+            Family::Plugged(plugged) if around.plugins.counts(plugged) => (Form::RedisIntegers, Ignores::Nothing),
             _ => (Form::Pickle, Ignores::Nothing),
         };
         let on_alias = |error: Error| error.during("open").on_alias(&alias.name);
@@ -246,9 +248,10 @@ impl Store {
     /// One page of the user keys that match a glob pattern, from `at` (0 at the beginning). With final keys the
     /// pattern is used and keys are told as the server has them.
     pub fn keys(&self, pattern: &str, at: u64, call: &Call<'_>) -> Result<Page> {
-        let made = self.made_pattern(pattern, call);
+        self.check_way_back(call)?;
+        let made = self.made_pattern("keys", pattern, call)?;
         let mut page = self.checked("keys", self.backend.scan(&made, at, self.budget(call)))?;
-        page.keys = self.user_keys(page.keys, self.head_of_keys(call));
+        page.keys = self.user_keys(page.keys, self.head_of_keys(call))?;
         Ok(page)
     }
 
@@ -258,21 +261,15 @@ impl Store {
         self.checked("clear", self.backend.clear(prefix.as_deref(), self.budget(call)))
     }
 
-    fn made_pattern(&self, pattern: &str, call: &Call<'_>) -> Vec<u8> {
-        if call.final_key {
-            return pattern.as_bytes().to_vec();
-        }
-        self.alias.keys.pattern(pattern, call.version) // DR-26
-    }
-
     fn prefix_to_clear(&self, scope: Scope, call: &Call<'_>) -> Result<Option<Vec<u8>>> {
         match scope {
             Scope::Everything => Ok(None),
-            Scope::Prefix if self.alias.keys.function == KeyFunction::AsIs => {
-                let reason = "keys that are used as they are have no prefix; clear everything, or delete keys by name";
-                Err(self.named("clear", Error::new(Kind::Unsupported, reason)))
+            Scope::Prefix => match &self.alias.keys.function {
+                KeyFunction::Default => Ok(Some(self.alias.keys.head(call.version))),
+                KeyFunction::AsIs => no_prefix("keys that are used as they are have no prefix"),
+                KeyFunction::Own(name) => no_prefix(&format!("only the key function {name:?} knows what its keys begin with")),
             }
-            Scope::Prefix => Ok(Some(self.alias.keys.head(call.version))),
+            .map_err(|error| self.named("clear", error)),
         }
     }
 
@@ -427,6 +424,11 @@ impl Store {
         self.log.record(Level::Warning, &format_args!("ignored by {option}: {error}"));
         error.hidden()
     }
+}
+
+fn no_prefix<T>(why: &str) -> Result<T> {
+    let reason = format!("{why}; clear everything, delete a pattern, or delete keys by name");
+    Err(Error::new(Kind::Unsupported, reason))
 }
 
 /// What an alias's Python client writes (M-7).

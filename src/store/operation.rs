@@ -334,7 +334,7 @@ impl Store {
                 one(Asked::ExpireAt, key, if native { One::ExpireAt(at_ms) } else { One::Touch(left_until(at_ms)) })
             }
             Operation::DeletePattern { pattern } => {
-                Ok((Asked::DeletePattern, Work::DeletePattern(self.made_pattern(pattern, call))))
+                Ok((Asked::DeletePattern, Work::DeletePattern(self.made_pattern("delete_pattern", pattern, call)?)))
             }
             Operation::Lock { key, ttl, wait } => {
                 self.has_locks("lock")?;
@@ -372,7 +372,9 @@ impl Store {
             ),
             Operation::DeleteMany { keys } => (Asked::DeleteMany, Order::DeleteMany(all("delete_many", keys)?)),
             Operation::Keys { pattern, at } => {
-                (Asked::Keys { head: self.head_of_keys(call) }, Order::Scan(self.made_pattern(pattern, call), at))
+                self.check_way_back(call)?;
+                let made = self.made_pattern("keys", pattern, call)?;
+                (Asked::Keys { head: self.head_of_keys(call) }, Order::Scan(made, at))
             }
             Operation::Clear { scope } => (
                 Asked::Clear { everything: scope == Scope::Everything },
@@ -538,7 +540,7 @@ impl Store {
                 Outcome::Removed(count)
             }
             (Asked::Keys { head }, Reply::Page(Page { keys, next })) => {
-                Outcome::Page(Page { keys: self.user_keys(keys, head), next })
+                Outcome::Page(Page { keys: self.user_keys(keys, head)?, next })
             }
             (Asked::Clear { .. } | Asked::Ping | Asked::CreateTable, Reply::Done) => Outcome::Done,
             (_, reply) => {

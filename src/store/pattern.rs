@@ -8,7 +8,7 @@ impl Store {
     /// Removes the keys that match a glob pattern, as in [`Store::keys`]; how many were removed. DR-25 counts what was
     /// listed, perhaps twice: that is of no use to anybody.
     pub fn delete_pattern(&self, pattern: &str, call: &Call<'_>) -> Result<u64> {
-        let made = self.made_pattern(pattern, call);
+        let made = self.made_pattern("delete_pattern", pattern, call)?;
         self.checked("delete_pattern", self.backend.delete_pattern(&made, self.budget(call)))
     }
 

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use crate::backend::{Backend, OpenBackend, Spawner};
 use crate::codec::compress::{Compressor, Method};
 use crate::codec::{Codec, Form, Serializer, own};
-use crate::config::{self, Alias, CompressorMethod, Plugged, Registered};
+use crate::config::{self, Alias, CompressorMethod, Config, Family, Plugged, Registered};
 use crate::error::{Error, Kind, Result};
 use crate::key::{KeyFunction, MakeKey, ReverseKey};
 
@@ -32,6 +32,42 @@ impl Plugins {
             compressors: self.compressors.keys().cloned().collect(),
             backends: self.backends.keys().cloned().collect(),
         }
+    }
+
+    /// Takes a name back, of every kind; whether anything had it.
+    pub fn remove(&mut self, name: &str) -> bool {
+        let key_function = self.key_functions.remove(name).is_some();
+        let serializer = self.serializers.remove(name).is_some();
+        let compressor = self.compressors.remove(name).is_some();
+        self.backends.remove(name).is_some() || key_function || serializer || compressor
+    }
+
+    /// Those of them that a configuration names.
+    pub fn named_in(&self, config: &Config) -> Self {
+        let mut named = Self::default();
+        for alias in &config.aliases {
+            if let KeyFunction::Own(name) = &alias.keys.function {
+                copy(&self.key_functions, name, &mut named.key_functions);
+            }
+            if let ReverseKey::Own(name) = &alias.keys.reverse {
+                copy(&self.key_functions, name, &mut named.key_functions);
+            }
+            if let config::Serializer::Own(name) = &alias.serializer {
+                copy(&self.serializers, name, &mut named.serializers);
+            }
+            if let CompressorMethod::Own(name) = &alias.compressor.method {
+                copy(&self.compressors, name, &mut named.compressors);
+            }
+            if let Family::Plugged(plugged) = &alias.family {
+                copy(&self.backends, &plugged.name, &mut named.backends);
+            }
+        }
+        named
+    }
+
+    /// Whether a plugged-in backend counts in digits.
+    pub(super) fn counts(&self, plugged: &Plugged) -> bool {
+        self.backends.get(&plugged.name).is_some_and(|backend| backend.counts())
     }
 
     /// The codec of an alias that stores `form`.
@@ -87,7 +123,7 @@ impl Plugins {
         plugged: &Plugged,
         spawner: &Arc<dyn Spawner>,
     ) -> Result<Arc<dyn Backend>> {
-        found(&self.backends, &plugged.name, "backend")?.open(&alias.name, &plugged.entry, spawner)
+        found(&self.backends, &plugged.name, "backend")?.open(alias, &plugged.entry, spawner)
     }
 }
 
@@ -102,4 +138,10 @@ fn found<T: ?Sized>(registered: &BTreeMap<Arc<str>, Arc<T>>, name: &Arc<str>, no
     registered.get(name).cloned().ok_or_else(|| {
         Error::new(Kind::Config, format!("nobody has registered the {noun} {name:?} with what opens this store"))
     })
+}
+
+fn copy<T: ?Sized>(from: &BTreeMap<Arc<str>, Arc<T>>, name: &Arc<str>, to: &mut BTreeMap<Arc<str>, Arc<T>>) {
+    if let Some(found) = from.get(name) {
+        to.insert(name.clone(), found.clone());
+    }
 }

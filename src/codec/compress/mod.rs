@@ -85,11 +85,11 @@ impl Compressor {
     /// # Errors
     ///
     /// What a compressor of the program's own says; [`crate::error::Kind::Memory`].
-    pub fn compress(&self, serialised: Vec<u8>, _limits: &Limits) -> Result<Vec<u8>> {
+    pub fn compress(&self, serialised: Vec<u8>, limits: &Limits) -> Result<Vec<u8>> {
         match &self.method {
             Method::Identity => Ok(serialised),
             _ if serialised.len() <= self.min_length => Ok(serialised), // DR-12
-            Method::Own(own) => own.compress(&serialised),
+            Method::Own(own) => own.compress(&serialised, limits.bytes),
             built_in => pack(built_in, &serialised),
         }
     }
