@@ -327,6 +327,26 @@
 #define LARDER_EVENT_LOG 2
 
 /**
+ * `action` of a backend's `lock`: take it for `ttl_ms`, also where this token holds it already.
+ */
+#define LARDER_LOCK_TAKE 1
+
+/**
+ * `action` of a backend's `lock`: let go of it, where this token holds it.
+ */
+#define LARDER_LOCK_RELEASE 2
+
+/**
+ * `action` of a backend's `lock`: `ttl_ms` more than what is left, where this token holds it and it expires at all.
+ */
+#define LARDER_LOCK_EXTEND 3
+
+/**
+ * `action` of a backend's `lock`: `ttl_ms` from now on, where this token holds it.
+ */
+#define LARDER_LOCK_RENEW 4
+
+/**
  * What larder_live counts: open contexts.
  */
 #define LARDER_LIVE_CONTEXTS 1
@@ -375,6 +395,12 @@ typedef struct larder_error larder_error;
  * A completion queue. A checked handle: never read through it.
  */
 typedef struct larder_queue larder_queue;
+
+/**
+ * Where a function of a plug-in writes. It belongs to that one call, on the thread on which the call is made: a sink of a
+ * call that has returned is recognised. Never read through it.
+ */
+typedef struct larder_sink larder_sink;
 
 /**
  * An open alias. A checked handle: never read through it.
@@ -695,6 +721,308 @@ typedef struct larder_request {
      */
     larder_op *op;
 } larder_request;
+
+/**
+ * A key function, for KEY_FUNCTION (K-4) and REVERSE_KEY_FUNCTION. Start from `LARDER_KEY_FUNCTION_TABLE_INIT`.
+ *
+ * Threads: `make` is called on the thread that begins an operation (with incr_version also on a thread of larder's that
+ * may wait), `reverse` on the thread that reads the answer of a listing: the caller's, the one that polls a queue, or the
+ * callback thread. From several threads at once, never under a lock of larder's. They must be quick and always give the
+ * same answer to the same question. They may call larder, but what would call the same key function again on that thread
+ * answers LARDER_EDEADLOCK, and so does larder_shutdown. They must return: longjmp and exceptions through them are
+ * undefined.
+ */
+typedef struct larder_key_function_table {
+    /**
+     * `sizeof(larder_key_function_table)`; the struct only grows at its end.
+     */
+    uint32_t struct_size;
+    /**
+     * 0.
+     */
+    uint32_t reserved;
+    /**
+     * NULL, or frees `user_data`: called exactly once, when the name is registered no more (or anew) and no context, store
+     * or value uses it any more; on whatever thread lets go of it last. In a forked child what the parent's contexts used
+     * is kept for ever.
+     */
+    void (*free_user_data)(void *user_data);
+    /**
+     * Writes the made key, in UTF-8, of a user's key, KEY_PREFIX and a version. For a listing it is given the pattern for
+     * the key, and prefix and version with their wild cards escaped (DR-26): what it makes of these has to match what it
+     * makes of the keys. Answers LARDER_OK or a failure.
+     */
+    larder_status (*make)(void *user_data,
+                          const char *key,
+                          size_t key_len,
+                          const char *prefix,
+                          size_t prefix_len,
+                          const char *version,
+                          size_t version_len,
+                          struct larder_sink *sink);
+    /**
+     * Writes the user's key of a made one. Answers LARDER_OK, LARDER_MISS for a key that it has not made, which is left out
+     * of the listing, or a failure. NULL: there is no way back, and larder_keys tells only final keys.
+     */
+    larder_status (*reverse)(void *user_data, const char *made, size_t made_len, struct larder_sink *sink);
+} larder_key_function_table;
+
+/**
+ * A serializer, for SERIALIZER in OPTIONS. Start from `LARDER_SERIALIZER_TABLE_INIT`.
+ *
+ * Threads: `dumps` is called on the thread that submits a write (after an incr also on a thread of larder's that may wait),
+ * `loads` on the thread that first looks into a value: the caller's, the one that polls a queue, or the callback thread.
+ * From several threads at once, never under a lock of larder's. They may call larder, but what would call the same
+ * serializer again on that thread answers LARDER_EDEADLOCK, and so does larder_shutdown. They must return: longjmp and
+ * exceptions through them are undefined.
+ */
+typedef struct larder_serializer_table {
+    /**
+     * `sizeof(larder_serializer_table)`; the struct only grows at its end.
+     */
+    uint32_t struct_size;
+    /**
+     * 0.
+     */
+    uint32_t reserved;
+    /**
+     * NULL, or frees `user_data`: called exactly once, when the name is registered no more (or anew) and no context, store
+     * or value uses it any more; on whatever thread lets go of it last. In a forked child what the parent's contexts used
+     * is kept for ever.
+     */
+    void (*free_user_data)(void *user_data);
+    /**
+     * Writes the bytes that are stored for a value. `format` says what the value is: LARDER_BYTES, LARDER_TEXT (UTF-8) or
+     * LARDER_JSON (as Python's `json.dumps` writes it; numbers come so, too). On Redis whole numbers are stored as bare
+     * digits and never come here (DR-10). Answers LARDER_OK or a failure (LARDER_ETYPE where none is better).
+     */
+    larder_status (*dumps)(void *user_data, int32_t format, const void *data, size_t len, struct larder_sink *sink);
+    /**
+     * Writes the value of stored bytes, and says in `format` what it has written: LARDER_BYTES, LARDER_TEXT (UTF-8) or
+     * LARDER_JSON. `format` is LARDER_BYTES before the call. The bytes may be anybody's: trust nothing in them. Answers
+     * LARDER_OK or a failure (LARDER_EUNDECODABLE where none is better).
+     */
+    larder_status (*loads)(void *user_data, const void *stored, size_t len, struct larder_sink *sink, int32_t *format);
+} larder_serializer_table;
+
+/**
+ * A compressor, for COMPRESSOR in OPTIONS. Start from `LARDER_COMPRESSOR_TABLE_INIT`.
+ *
+ * Threads: `compress` is called on the thread that submits a write (after an incr also on a thread of larder's that may
+ * wait), `decompress` on the thread that first looks into a value: the caller's, the one that polls a queue, or the
+ * callback thread. From several threads at once, never under a lock of larder's. They may call larder, but what would call
+ * the same compressor again on that thread answers LARDER_EDEADLOCK, and so does larder_shutdown. They must return: longjmp
+ * and exceptions through them are undefined.
+ */
+typedef struct larder_compressor_table {
+    /**
+     * `sizeof(larder_compressor_table)`; the struct only grows at its end.
+     */
+    uint32_t struct_size;
+    /**
+     * 0.
+     */
+    uint32_t reserved;
+    /**
+     * NULL, or frees `user_data`: called exactly once, when the name is registered no more (or anew) and no context, store
+     * or value uses it any more; on whatever thread lets go of it last. In a forked child what the parent's contexts used
+     * is kept for ever.
+     */
+    void (*free_user_data)(void *user_data);
+    /**
+     * Only what is longer, in bytes, is compressed. django-redis's compressors have 15 here.
+     */
+    size_t min_length;
+    /**
+     * Writes the compressed bytes. Answers LARDER_OK or a failure.
+     */
+    larder_status (*compress)(void *user_data, const void *data, size_t len, struct larder_sink *sink);
+    /**
+     * Writes the bytes that were compressed: at most `limit`, beyond which the sink refuses them. The bytes may be anybody's:
+     * trust nothing in them. Answers LARDER_OK; LARDER_MISS when these were not compressed, and are taken as they are
+     * (DR-11: values that are shorter than `min_length`, or were written before there was a compressor); or a failure.
+     */
+    larder_status (*decompress)(void *user_data, const void *data, size_t len, size_t limit, struct larder_sink *sink);
+} larder_compressor_table;
+
+/**
+ * A backend, for BACKEND. Start from `LARDER_BACKEND_TABLE_INIT`. What is NULL the backend has not: larder does it with the
+ * others, or answers LARDER_EUNSUPPORTED; `open`, `get`, `set`, `touch` and `delete_key` are needed.
+ *
+ * A backend knows made keys, in UTF-8, and stored bytes, and nothing of what they mean. A key whose time to live is over
+ * is not there.
+ *
+ * Threads: a synchronous call of larder's is one, or a few, of these functions on the caller's own thread. Asynchronous
+ * ones (callbacks and completion queues) are made on a thread of larder's that may wait, one at a time for each store, in
+ * the order in which they were submitted; never on the callback thread. So the functions are called from several threads
+ * at once, also for one instance, and have to see to their own locks; never under a lock of larder's. `open` and `close` are
+ * called once for each store, on the thread that opens it and on the one that lets go of it last.
+ *
+ * They may call larder, also the stores of others, but what would call the same instance again on that thread answers
+ * LARDER_EDEADLOCK, and so does larder_shutdown. They must return: longjmp and exceptions through them are undefined.
+ *
+ * `left_ms` is what is left of the time that the whole call may take, 1 at least. larder cannot end a function that takes
+ * longer: its answer counts when it comes, and larder_shutdown answers LARDER_ETIMEOUT where it has to wait too long. A
+ * function that gives up answers LARDER_ETIMEOUT.
+ *
+ * Fork: a child opens its own instance, by `open` with the child's copy of `user_data`, when it first uses the store. The
+ * parent's is never used nor closed there. If `open` needs a lock that a thread of the parent may hold, the program has to
+ * see to that (pthread_atfork).
+ */
+typedef struct larder_backend_table {
+    /**
+     * `sizeof(larder_backend_table)`; the struct only grows at its end.
+     */
+    uint32_t struct_size;
+    /**
+     * 0.
+     */
+    uint32_t reserved;
+    /**
+     * NULL, or frees `user_data`: called exactly once, when the name is registered no more (or anew) and no context or store
+     * uses it any more, behind the last `close`; on whatever thread lets go of it last. In a forked child what the parent's
+     * contexts used is kept for ever.
+     */
+    void (*free_user_data)(void *user_data);
+    /**
+     * Opens an alias. `entry_json` is its entry of CACHES, as JSON, with the environment's texts filled in: it may hold a
+     * password. `instance` receives what the other functions are given. Should not connect. Answers LARDER_OK or a failure.
+     */
+    larder_status (*open)(void *user_data,
+                          const char *alias,
+                          size_t alias_len,
+                          const char *entry_json,
+                          size_t entry_json_len,
+                          void **instance);
+    /**
+     * NULL, or ends an instance: called once for each that was opened, when its store is closed and nothing of it runs any
+     * more.
+     */
+    void (*close)(void *instance);
+    /**
+     * Writes the bytes of a key. Answers LARDER_OK, LARDER_MISS or a failure.
+     */
+    larder_status (*get)(void *instance, const char *key, size_t key_len, int64_t left_ms, struct larder_sink *sink);
+    /**
+     * Stores the bytes of a key. `ttl_ms` is more than 0, or LARDER_TTL_FOREVER; adding it to a clock in ms or us overflows
+     * nothing. With LARDER_CALL_NX in `flags` only where there is no such key, with LARDER_CALL_XX only over one; unknown
+     * bits are to be refused (LARDER_EUNSUPPORTED). Answers LARDER_OK; LARDER_NOT_STORED where the condition did not hold;
+     * LARDER_NOT_KEPT where the time to live rounds to nothing, and the key is gone; or a failure: then the old bytes stay.
+     */
+    larder_status (*set)(void *instance,
+                         const char *key,
+                         size_t key_len,
+                         const void *value,
+                         size_t value_len,
+                         int64_t ttl_ms,
+                         uint32_t flags,
+                         int64_t left_ms);
+    /**
+     * Gives a key another time to live, as for `set`. Answers LARDER_OK, LARDER_MISS, LARDER_NOT_KEPT or a failure.
+     */
+    larder_status (*touch)(void *instance, const char *key, size_t key_len, int64_t ttl_ms, int64_t left_ms);
+    /**
+     * Removes a key. Answers LARDER_OK, LARDER_MISS or a failure.
+     */
+    larder_status (*delete_key)(void *instance, const char *key, size_t key_len, int64_t left_ms);
+    /**
+     * Whether a key is there. Answers LARDER_OK, LARDER_MISS or a failure. NULL: `get`.
+     */
+    larder_status (*has)(void *instance, const char *key, size_t key_len, int64_t left_ms);
+    /**
+     * Writes the bytes of several keys, each to the sink in its place, and LARDER_OK to the place in `statuses`, which are
+     * LARDER_MISS before the call. Answers LARDER_OK or a failure. NULL: one `get` after the other.
+     */
+    larder_status (*get_many)(void *instance,
+                              const char *const *keys,
+                              const size_t *key_lens,
+                              size_t n,
+                              int64_t left_ms,
+                              struct larder_sink *const *sinks,
+                              larder_status *statuses);
+    /**
+     * Stores the bytes of several keys; a failure of one goes to its place in `statuses`, which are LARDER_OK before the
+     * call. Answers LARDER_OK, or a failure where none is known to be stored. NULL: one `set` after the other.
+     */
+    larder_status (*set_many)(void *instance,
+                              const char *const *keys,
+                              const size_t *key_lens,
+                              const void *const *values,
+                              const size_t *value_lens,
+                              size_t n,
+                              int64_t ttl_ms,
+                              int64_t left_ms,
+                              larder_status *statuses);
+    /**
+     * Removes several keys; `removed` receives how many there were. Answers LARDER_OK or a failure. NULL: one `delete_key`
+     * after the other.
+     */
+    larder_status (*delete_many)(void *instance,
+                                 const char *const *keys,
+                                 const size_t *key_lens,
+                                 size_t n,
+                                 int64_t left_ms,
+                                 uint64_t *removed);
+    /**
+     * Tells what is left of a key's time to live: milliseconds or LARDER_TTL_FOREVER. Answers LARDER_OK, LARDER_MISS or a
+     * failure. NULL: larder_ttl answers LARDER_EUNSUPPORTED.
+     */
+    larder_status (*ttl)(void *instance, const char *key, size_t key_len, int64_t left_ms, int64_t *ttl_ms);
+    /**
+     * Removes a key's expiry. Answers LARDER_OK, LARDER_MISS or a failure. NULL: `touch` with LARDER_TTL_FOREVER.
+     */
+    larder_status (*persist)(void *instance, const char *key, size_t key_len, int64_t left_ms);
+    /**
+     * Adds to the decimal digits that a key holds, in one step, keeping its expiry; `sum` receives the new number. With this
+     * function whole numbers are stored as their digits, as on Redis (DR-10); without it they are serialised like other
+     * values. Answers LARDER_OK; LARDER_MISS; LARDER_SKIPPED where the bytes are no whole number, or the sum is beyond 64
+     * bits: then larder reads, adds and writes (DR-20), for which it needs `ttl`, or answers LARDER_ETYPE; or a failure.
+     * NULL: larder reads, adds, and writes with the alias's TIMEOUT, as Django does (O-3).
+     */
+    larder_status (*incr)(void *instance, const char *key, size_t key_len, int64_t delta, int64_t left_ms, int64_t *sum);
+    /**
+     * Tells one page of keys, each with larder_sink_write_key, from `at`, which is 0 at the beginning; `next` receives where
+     * the following page begins, and stays 0 where there is none. `pattern` is a glob pattern as Redis has it, to save work:
+     * larder leaves out what does not match. Every key that is there all the time has to come, once at least. Answers
+     * LARDER_OK or a failure. NULL: no listing, and no clearing by prefix without `clear_prefix`.
+     */
+    larder_status (*scan)(void *instance,
+                          const char *pattern,
+                          size_t pattern_len,
+                          uint64_t at,
+                          int64_t left_ms,
+                          struct larder_sink *sink,
+                          uint64_t *next);
+    /**
+     * Removes everything. Answers LARDER_OK or a failure. NULL: what `scan` finds is deleted.
+     */
+    larder_status (*clear)(void *instance, int64_t left_ms);
+    /**
+     * Removes the keys that begin with `prefix`. Answers LARDER_OK or a failure. NULL: what `scan` finds is deleted.
+     */
+    larder_status (*clear_prefix)(void *instance, const char *prefix, size_t prefix_len, int64_t left_ms);
+    /**
+     * Removes what has expired; `removed` receives how many. Answers LARDER_OK or a failure. NULL: there is nothing to do.
+     */
+    larder_status (*purge_expired)(void *instance, int64_t left_ms, uint64_t *removed);
+    /**
+     * Does `action` with a lock, in one step. A lock is a key that holds its owner's token, as `set` would have stored it.
+     * Answers LARDER_OK; LARDER_NOT_STORED where it could not be done: another token holds the key, or none; or a failure.
+     * NULL: larder_lock answers LARDER_EUNSUPPORTED.
+     */
+    larder_status (*lock)(void *instance,
+                          const char *key,
+                          size_t key_len,
+                          const char *token,
+                          size_t token_len,
+                          int32_t action,
+                          int64_t ttl_ms,
+                          int64_t left_ms);
+    /**
+     * Answers LARDER_OK where the backend can be used now, or a failure. NULL: always.
+     */
+    larder_status (*ping)(void *instance, int64_t left_ms);
+} larder_backend_table;
 
 /**
  * One operation for larder_submit_packed: as `larder_request`, with offsets from the beginning of the buffer in place of
@@ -2762,6 +3090,134 @@ larder_status larder_queue_close(struct larder_queue *queue);
 larder_status larder_cancel(const struct larder_context *context, larder_op op);
 
 /**
+ * Adds bytes to what a function of a plug-in writes.
+ *
+ * A write that fails makes the call fail whatever the function answers, so its status needs a look only where it saves
+ * work.
+ *
+ * @param sink what the function was given
+ * @param data the bytes; copied. NULL only with a length of 0
+ * @param len their number
+ * @return LARDER_OK; LARDER_ETOOBIG beyond the alias's MAX_VALUE_BYTES (for keys 16 MiB); LARDER_EMEMORY; LARDER_EINVAL, also
+ *         where keys are wanted; LARDER_EHANDLE for NULL, another thread's sink, and one of a call that has returned
+ *
+ * Blocks: never. Threads: the one on which the function was called. Owns: nothing. Since: 0.1
+ */
+larder_status larder_sink_write(struct larder_sink *sink,
+                                const void *data,
+                                size_t len);
+
+/**
+ * Tells one key: what the `scan` of a backend writes.
+ *
+ * @param sink what the function was given
+ * @param key the made key, in UTF-8; copied
+ * @param key_len its length in bytes
+ * @return as larder_sink_write; LARDER_EINVAL where bytes are wanted
+ *
+ * Blocks: never. Threads: the one on which the function was called. Owns: nothing. Since: 0.1
+ */
+larder_status larder_sink_write_key(struct larder_sink *sink, const char *key, size_t key_len);
+
+/**
+ * Says why the function of a plug-in that is running on this thread is going to fail: the error that larder's caller gets
+ * then has these words in it. Never put a password, a key or a value into it.
+ *
+ * @param reason UTF-8 text, best without a capital letter and a full stop; copied, and cut after 1000 bytes
+ * @param reason_len its length in bytes
+ * @return LARDER_OK; LARDER_EINVAL for what is not UTF-8; LARDER_EHANDLE outside of a plug-in's function
+ *
+ * Blocks: never. Threads: the one on which the function was called. Owns: nothing. Since: 0.1
+ */
+larder_status larder_plugin_reason(const char *reason,
+                                   size_t reason_len);
+
+/**
+ * Takes back what is registered under a name, of every kind.
+ *
+ * Contexts that were opened before go on with it. Its `free_user_data` runs as soon as the last of them, of their
+ * stores, and of the values that were read through it is gone: at once, inside this call, where there are none.
+ *
+ * @param name the name, NUL-terminated UTF-8
+ * @param err NULL, or receives an error on failure, to be released
+ * @return LARDER_OK; LARDER_MISS when nothing is registered under that name; LARDER_EINVAL
+ *
+ * Blocks: never. Threads: any, also inside a function of a plug-in. Owns: nothing. Since: 0.1
+ */
+larder_status larder_unregister(const char *name, struct larder_error **err);
+
+/**
+ * Registers a key function under a dotted name, for KEY_FUNCTION and REVERSE_KEY_FUNCTION in contexts that are opened later.
+ * What was registered under that name is replaced; contexts that are open keep it.
+ *
+ * @param name a dotted name of your own, such as "shop.keys", NUL-terminated UTF-8
+ * @param table the functions; copied
+ * @param user_data handed to them; taken by LARDER_OK, and given back to `free_user_data`
+ * @param err NULL, or receives an error on failure, to be released
+ * @return LARDER_OK; LARDER_EINVAL for a name without a dot or of larder's own, and for a table without `make`
+ *
+ * Blocks: never. Threads: any. Owns: takes `user_data` where there is a `free_user_data`. Since: 0.1
+ */
+larder_status larder_register_key_function(const char *name,
+                                           const struct larder_key_function_table *table,
+                                           void *user_data,
+                                           struct larder_error **err);
+
+/**
+ * Registers a serializer under a dotted name, for SERIALIZER in contexts that are opened later. What was registered under
+ * that name is replaced; contexts that are open keep it.
+ *
+ * @param name a dotted name of your own, such as "shop.Serializer", NUL-terminated UTF-8
+ * @param table the functions; copied
+ * @param user_data handed to them; taken by LARDER_OK, and given back to `free_user_data`
+ * @param err NULL, or receives an error on failure, to be released
+ * @return LARDER_OK; LARDER_EINVAL for a name without a dot or of larder's own, and for a table that lacks a function
+ *
+ * Blocks: never. Threads: any. Owns: takes `user_data` where there is a `free_user_data`. Since: 0.1
+ */
+larder_status larder_register_serializer(const char *name,
+                                         const struct larder_serializer_table *table,
+                                         void *user_data,
+                                         struct larder_error **err);
+
+/**
+ * Registers a compressor under a dotted name, for COMPRESSOR in contexts that are opened later. What was registered under
+ * that name is replaced; contexts that are open keep it.
+ *
+ * @param name a dotted name of your own, such as "shop.Compressor", NUL-terminated UTF-8
+ * @param table the functions; copied
+ * @param user_data handed to them; taken by LARDER_OK, and given back to `free_user_data`
+ * @param err NULL, or receives an error on failure, to be released
+ * @return LARDER_OK; LARDER_EINVAL for a name without a dot or of larder's own, and for a table that lacks a function
+ *
+ * Blocks: never. Threads: any. Owns: takes `user_data` where there is a `free_user_data`. Since: 0.1
+ */
+larder_status larder_register_compressor(const char *name,
+                                         const struct larder_compressor_table *table,
+                                         void *user_data,
+                                         struct larder_error **err);
+
+/**
+ * Registers a backend under a dotted name, for BACKEND in contexts that are opened later. What was registered under that
+ * name is replaced; contexts that are open keep it.
+ *
+ * In such an alias's entry LOCATION and what larder does not know in OPTIONS is the backend's own. OPTIONS may have
+ * SERIALIZER, COMPRESSOR and PICKLE_VERSION, as with django-redis; without them values are pickled as Django does it.
+ *
+ * @param name a dotted name of your own, such as "shop.Backend", NUL-terminated UTF-8
+ * @param table the functions; copied
+ * @param user_data handed to `open`; taken by LARDER_OK, and given back to `free_user_data`
+ * @param err NULL, or receives an error on failure, to be released
+ * @return LARDER_OK; LARDER_EINVAL for a name without a dot or of larder's own, and for a table that lacks a function
+ *
+ * Blocks: never. Threads: any. Owns: takes `user_data` where there is a `free_user_data`. Since: 0.1
+ */
+larder_status larder_register_backend(const char *name,
+                                      const struct larder_backend_table *table,
+                                      void *user_data,
+                                      struct larder_error **err);
+
+/**
  * How many objects of a kind are open in this process, for tests: leak checkers cannot see handles.
  *
  * @param kind LARDER_LIVE_…
@@ -2796,3 +3252,17 @@ int64_t larder_live(int32_t kind);
 /** A `larder_request` for the alias's own TIMEOUT: `larder_request request = LARDER_REQUEST_INIT;` */
 #define LARDER_REQUEST_INIT                                                                                            \
     { 0, 0, NULL, 0, NULL, 0, NULL, 0, LARDER_TTL_DEFAULT, 0, 0, 0, 0, NULL, 0, NULL, NULL, NULL, NULL, NULL }
+
+/** A `larder_key_function_table` without functions: `larder_key_function_table table = LARDER_KEY_FUNCTION_TABLE_INIT;` */
+#define LARDER_KEY_FUNCTION_TABLE_INIT { sizeof(larder_key_function_table), 0, NULL, NULL, NULL }
+
+/** A `larder_serializer_table` without functions: `larder_serializer_table table = LARDER_SERIALIZER_TABLE_INIT;` */
+#define LARDER_SERIALIZER_TABLE_INIT { sizeof(larder_serializer_table), 0, NULL, NULL, NULL }
+
+/** A `larder_compressor_table` without functions: `larder_compressor_table table = LARDER_COMPRESSOR_TABLE_INIT;` */
+#define LARDER_COMPRESSOR_TABLE_INIT { sizeof(larder_compressor_table), 0, NULL, 0, NULL, NULL }
+
+/** A `larder_backend_table` without functions: `larder_backend_table table = LARDER_BACKEND_TABLE_INIT;` */
+#define LARDER_BACKEND_TABLE_INIT                                                                                      \
+    { sizeof(larder_backend_table), 0, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL,   \
+      NULL, NULL, NULL, NULL, NULL, NULL, NULL }

@@ -60,6 +60,7 @@ struct Inner {
     reason: String,
     retriable: bool,
     may_have_happened: bool,
+    turned_away: bool,
     hidden: bool,
 }
 
@@ -75,6 +76,7 @@ impl Error {
             reason: reason.into(),
             retriable,
             may_have_happened: false,
+            turned_away: false,
             hidden: false,
         }))
     }
@@ -133,6 +135,14 @@ impl Error {
         self
     }
 
+    /// Says that the server did nothing, for what it is at the moment (a replica, not loaded yet): another server, or the
+    /// same one later, may do it.
+    #[must_use]
+    pub fn turned_away(mut self) -> Self {
+        self.0.turned_away = true;
+        self
+    }
+
     /// Marks a failure that the configuration asks to hide (DR-15).
     #[must_use]
     pub fn hidden(mut self) -> Self {
@@ -158,6 +168,16 @@ impl Error {
     /// Whether the operation may have been carried out although it failed.
     pub fn may_have_happened(&self) -> bool {
         self.0.may_have_happened
+    }
+
+    /// Whether the server did nothing for what it is at the moment.
+    pub fn was_turned_away(&self) -> bool {
+        self.0.turned_away
+    }
+
+    /// The server, where one is named.
+    pub fn server(&self) -> Option<&Arc<str>> {
+        self.0.server.as_ref()
     }
 
     /// Why it failed, without the circumstances.

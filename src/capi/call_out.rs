@@ -122,7 +122,9 @@ impl<'a> CallOut<'a> {
                 INSIDE.set(INSIDE.get() + 1);
                 Ok(Self { plugin, first })
             }
-            Ok(false) => refused(Kind::Deadlock, "uses larder in a way that would call it again before it has returned"),
+            Ok(false) => {
+                refused(Kind::Deadlock, "uses larder in a way that would call it again before it has returned")
+            }
             Err(_) => refused(Kind::Shutdown, "cannot be called any more: this thread is ending"),
         }
     }
@@ -163,7 +165,9 @@ impl<'a> CallOut<'a> {
     /// The error that a function answered what it may not.
     pub fn strange(plugin: &Plugin, function: &str, status: larder_status) -> Error {
         let (noun, of, status_name) = (plugin.noun, &plugin.name, name(status).to_string_lossy());
-        let reason = format!("the {noun} \"{of}\" answered its {function} with {status} ({status_name}), which means nothing there");
+        let reason = format!(
+            "the {noun} \"{of}\" answered its {function} with {status} ({status_name}), which means nothing there"
+        );
         Error::new(Kind::Server, reason)
     }
 

@@ -57,6 +57,7 @@ pub struct larder_compressor_table {
 
 /// The size of the table in larder 0.1.
 const FIRST_SIZE: usize = 40;
+const _: () = assert!(size_of::<larder_compressor_table>() >= FIRST_SIZE);
 
 /// Registers a compressor under a dotted name, for COMPRESSOR in contexts that are opened later. What was registered under
 /// that name is replaced; contexts that are open keep it.
@@ -115,8 +116,7 @@ impl own::Compress for Plugged {
         let Some(compress) = self.table.compress else { return Err(invalid("a compressor needs compress")) };
         let call = self.begin(limit)?;
         // SAFETY: the host's own function, with bytes of their length that live during the call.
-        let status =
-            unsafe { compress(self.plugin.user_data, pointer(serialised), serialised.len(), call.sink(0)) };
+        let status = unsafe { compress(self.plugin.user_data, pointer(serialised), serialised.len(), call.sink(0)) };
         match call.end(status, Kind::Server)? {
             (LARDER_OK, outputs) => Ok(written(outputs)),
             (other, _) => Err(CallOut::strange(&self.plugin, "compress", other)),
@@ -127,8 +127,7 @@ impl own::Compress for Plugged {
         let Some(decompress) = self.table.decompress else { return Err(invalid("a compressor needs decompress")) };
         let call = self.begin(limit)?;
         // SAFETY: as above.
-        let status =
-            unsafe { decompress(self.plugin.user_data, pointer(stored), stored.len(), limit, call.sink(0)) };
+        let status = unsafe { decompress(self.plugin.user_data, pointer(stored), stored.len(), limit, call.sink(0)) };
         match call.end(status, Kind::Undecodable)? {
             (LARDER_OK, outputs) => Ok(Some(written(outputs))),
             (LARDER_MISS, _) => Ok(None), // DR-11

@@ -10,8 +10,8 @@ use super::custom::{
 };
 use super::status::{LARDER_MISS, LARDER_NOT_KEPT, LARDER_NOT_STORED, LARDER_OK, LARDER_SKIPPED, larder_status};
 use crate::backend::{
-    Backend, Capability, Counted, Entry, Habits, IncrBy, Job, Keys, Lane, LockAction, Page, Request, Spawner, Stored, StoredRef,
-    Ticket, Touched, When, Written, glob, unsupported,
+    Backend, Capability, Counted, Entry, Habits, IncrBy, Job, Keys, Lane, LockAction, Page, Request, Spawner, Stored,
+    StoredRef, Ticket, Touched, When, Written, glob, unsupported,
 };
 use crate::error::{Error, Kind, Result};
 use crate::key::MadeKey;
@@ -201,7 +201,8 @@ impl Backend for Custom {
         let (data, len) = parts(key);
         let outputs = vec![self.own.value()];
         // SAFETY: the host's own function, with its instance, a key of its length, and the sink of this call.
-        let called = self.own.call(budget, outputs, |call, own, left| unsafe { get(own, data, len, left, call.sink(0)) });
+        let called =
+            self.own.call(budget, outputs, |call, own, left| unsafe { get(own, data, len, left, call.sink(0)) });
         match called? {
             (LARDER_OK, outputs) => Ok(outputs.into_iter().next().map(|output| Stored::from(output.bytes))),
             (LARDER_MISS, _) => Ok(None),

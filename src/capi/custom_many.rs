@@ -49,17 +49,7 @@ impl Instance {
         let (place, n, ttl) = (statuses.as_mut_ptr(), entries.len(), ttl_ms(ttl));
         // SAFETY: as above, with so many values.
         let call = |own, left| unsafe {
-            set_many(
-                own,
-                data.as_ptr(),
-                lens.as_ptr(),
-                values.as_ptr(),
-                value_lens.as_ptr(),
-                n,
-                ttl,
-                left,
-                place,
-            )
+            set_many(own, data.as_ptr(), lens.as_ptr(), values.as_ptr(), value_lens.as_ptr(), n, ttl, left, place)
         };
         Some(self.change(budget, call).and_then(|status| {
             if status != LARDER_OK {
@@ -80,10 +70,10 @@ impl Instance {
         let mut removed = 0;
         let place = &raw mut removed;
         // SAFETY: as above, and a local that can be written.
-        let call =
-            |own, left| unsafe { delete_many(own, data.as_ptr(), lens.as_ptr(), keys.len(), left, place) };
-        Some(self.change(budget, call).and_then(|status| {
-            if status == LARDER_OK { Ok(removed) } else { self.strange("delete_many", status) }
-        }))
+        let call = |own, left| unsafe { delete_many(own, data.as_ptr(), lens.as_ptr(), keys.len(), left, place) };
+        Some(
+            self.change(budget, call)
+                .and_then(|status| if status == LARDER_OK { Ok(removed) } else { self.strange("delete_many", status) }),
+        )
     }
 }

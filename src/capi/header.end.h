@@ -17,3 +17,17 @@
 /** A `larder_request` for the alias's own TIMEOUT: `larder_request request = LARDER_REQUEST_INIT;` */
 #define LARDER_REQUEST_INIT                                                                                            \
     { 0, 0, NULL, 0, NULL, 0, NULL, 0, LARDER_TTL_DEFAULT, 0, 0, 0, 0, NULL, 0, NULL, NULL, NULL, NULL, NULL }
+
+/** A `larder_key_function_table` without functions: `larder_key_function_table table = LARDER_KEY_FUNCTION_TABLE_INIT;` */
+#define LARDER_KEY_FUNCTION_TABLE_INIT { sizeof(larder_key_function_table), 0, NULL, NULL, NULL }
+
+/** A `larder_serializer_table` without functions: `larder_serializer_table table = LARDER_SERIALIZER_TABLE_INIT;` */
+#define LARDER_SERIALIZER_TABLE_INIT { sizeof(larder_serializer_table), 0, NULL, NULL, NULL }
+
+/** A `larder_compressor_table` without functions: `larder_compressor_table table = LARDER_COMPRESSOR_TABLE_INIT;` */
+#define LARDER_COMPRESSOR_TABLE_INIT { sizeof(larder_compressor_table), 0, NULL, 0, NULL, NULL }
+
+/** A `larder_backend_table` without functions: `larder_backend_table table = LARDER_BACKEND_TABLE_INIT;` */
+#define LARDER_BACKEND_TABLE_INIT                                                                                      \
+    { sizeof(larder_backend_table), 0, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL,   \
+      NULL, NULL, NULL, NULL, NULL, NULL, NULL }

@@ -158,7 +158,10 @@ impl Context {
     pub fn shut_down(&self, limit: Duration) -> Result<()> {
         let refuse = |kind, reason: &str| Err(Error::new(kind, reason).during("shutdown"));
         if self.callbacks.is_current() || HostLog::is_inside() || is_inside() {
-            return refuse(Kind::Deadlock, "a callback cannot wait for callbacks to end, nor can a plug-in; shut down from elsewhere");
+            return refuse(
+                Kind::Deadlock,
+                "a callback cannot wait for callbacks to end, nor can a plug-in; shut down from elsewhere",
+            );
         }
         if self.shutting.swap(true, Ordering::SeqCst) {
             return refuse(Kind::Busy, "another thread is shutting the context down");

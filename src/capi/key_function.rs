@@ -60,6 +60,7 @@ pub struct larder_key_function_table {
 
 /// The size of the table in larder 0.1.
 const FIRST_SIZE: usize = 32;
+const _: () = assert!(size_of::<larder_key_function_table>() >= FIRST_SIZE);
 
 /// Registers a key function under a dotted name, for KEY_FUNCTION and REVERSE_KEY_FUNCTION in contexts that are opened later.
 /// What was registered under that name is replaced; contexts that are open keep it.
@@ -109,7 +110,8 @@ impl Plugged {
         match std::str::from_utf8(&bytes) {
             Ok(_) => Ok(bytes),
             Err(error) => {
-                let reason = format!("the key function \"{}\" makes a key that is not UTF-8: {error}", self.plugin.name);
+                let reason =
+                    format!("the key function \"{}\" makes a key that is not UTF-8: {error}", self.plugin.name);
                 Err(Error::new(Kind::Invalid, reason))
             }
         }

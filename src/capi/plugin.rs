@@ -21,7 +21,8 @@ use crate::sys::{self, GENERATIONS, PerGeneration};
 const LONGEST_NAME: usize = 200;
 
 /// Names that begin so are not a program's.
-const TAKEN: [&str; 8] = ["larder", "django", "django_redis", "django_valkey", "diskcache", "redis", "valkey", "pymemcache"];
+const TAKEN: [&str; 8] =
+    ["larder", "django", "django_redis", "django_valkey", "diskcache", "redis", "valkey", "pymemcache"];
 
 /// What is registered. The set that this leads to never changes: a new one takes its place, so that a fork in the midst
 /// of that leaves a child with the one or the other.

@@ -62,6 +62,7 @@ pub struct larder_serializer_table {
 
 /// The size of the table in larder 0.1.
 const FIRST_SIZE: usize = 32;
+const _: () = assert!(size_of::<larder_serializer_table>() >= FIRST_SIZE);
 
 /// Registers a serializer under a dotted name, for SERIALIZER in contexts that are opened later. What was registered under
 /// that name is replaced; contexts that are open keep it.

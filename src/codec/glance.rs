@@ -1,18 +1,9 @@
 //! The short cut for the commonest values: one scalar, in place, without an allocation.
 
+use super::Glance;
 use super::pickle::opcode as op;
 use super::pickle::read::small;
-use super::{Glance, raw};
 use crate::value::{Limits, keys};
-
-/// A scalar in bare digits, or in a pickle.
-pub(super) fn pickled_or_digits<'a>(stored: &'a [u8], limits: &Limits) -> Option<Glance<'a>> {
-    match stored {
-        [op::PROTO, _, ..] => pickled(stored, limits),
-        _ if stored.len() > limits.bytes => None,
-        _ => digits(stored),
-    }
-}
 
 /// A scalar in a pickle.
 pub(super) fn pickled<'a>(stored: &'a [u8], limits: &Limits) -> Option<Glance<'a>> {
@@ -34,10 +25,12 @@ pub(super) fn pickled<'a>(stored: &'a [u8], limits: &Limits) -> Option<Glance<'a
 }
 
 /// An int of at most 64 bits in bare digits.
+#[cfg(feature = "memcached")]
 pub(super) fn digits(stored: &[u8]) -> Option<Glance<'_>> {
+    use super::raw::{self, Int};
     match raw::int(stored)? {
-        raw::Int::Small(value) => Some(Glance::Int(value)),
-        raw::Int::Big(_) => None,
+        Int::Small(value) => Some(Glance::Int(value)),
+        Int::Big(_) => None,
     }
 }
 

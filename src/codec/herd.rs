@@ -5,7 +5,7 @@
 use num_traits::{Signed, ToPrimitive};
 
 use super::pickle::write::{self, Class, Value};
-use super::{Codec, Input, Serializer, json};
+use super::{Codec, Form, Input, Serializer, json};
 use crate::error::{Error, Kind, Result};
 use crate::stored::Stored;
 use crate::value::arena::{GroupKind, Node, Tables};
@@ -13,7 +13,24 @@ use crate::value::{Limits, Number, Tree};
 
 mod deadline;
 
-const MARKER: Class = Class { module: "django_redis.client.herd", name: "Marker" };
+/// Whose the class of the marker is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Marker {
+    /// django-redis's (DR-41).
+    DjangoRedis,
+    /// django-valkey's (1.16).
+    DjangoValkey,
+}
+
+impl Marker {
+    fn class(self) -> Class {
+        let module = match self {
+            Self::DjangoRedis => "django_redis.client.herd",
+            Self::DjangoValkey => "django_valkey.base_client",
+        };
+        Class { module, name: "Marker" }
+    }
+}
 
 impl Codec {
     /// The bytes to store for a value with its soft deadline, in seconds since 1970. [`Input::Stored`] is stored as it is:
@@ -31,8 +48,21 @@ impl Codec {
             let reason = "HerdClient stores a marker with each value, which only the pickle serializer can write";
             return Err(Error::new(Kind::Type, reason));
         };
-        let packed = write(input, deadline, protocol, &self.limits)?;
+        let packed = write(self.marker(), input, deadline, protocol, &self.limits)?;
         Ok(self.compressor.compress(packed, &self.limits)?.into())
+    }
+
+    fn marker(&self) -> Marker {
+        if self.form == Form::ValkeyNumbers { Marker::DjangoValkey } else { Marker::DjangoRedis }
+    }
+
+    /// The value inside of what HerdClient stored, as [`unpack`] has it.
+    ///
+    /// # Errors
+    ///
+    /// As [`unpack`] has them.
+    pub fn unpack_herd(&self, tree: Tree) -> Result<(Tree, Option<i64>)> {
+        unpack(self.marker(), tree)
     }
 }
 
@@ -41,7 +71,7 @@ impl Codec {
 /// # Errors
 ///
 /// [`Kind::Invalid`] for a text that is not JSON, and for what is serialised already; [`Kind::TooBig`] beyond the limits.
-pub fn write(input: Input<'_>, deadline: i64, protocol: u8, limits: &Limits) -> Result<Vec<u8>> {
+pub fn write(marker: Marker, input: Input<'_>, deadline: i64, protocol: u8, limits: &Limits) -> Result<Vec<u8>> {
     let read;
     let value = match input {
         Input::Bytes(bytes) => Value::Bytes(bytes),
@@ -53,7 +83,7 @@ pub fn write(input: Input<'_>, deadline: i64, protocol: u8, limits: &Limits) -> 
         }
         Input::Stored(_) => return Err(Error::new(Kind::Invalid, "a serialised value cannot be pickled again")),
     };
-    write::tagged(MARKER, value, deadline, protocol, limits)
+    write::tagged(marker.class(), value, deadline, protocol, limits)
 }
 
 /// The value inside of what HerdClient stored, and its soft deadline in seconds since 1970; anything else as it is, and
@@ -62,8 +92,8 @@ pub fn write(input: Input<'_>, deadline: i64, protocol: u8, limits: &Limits) -> 
 /// # Errors
 ///
 /// [`Kind::Undecodable`] where the deadline is no number: Python cannot compare it either.
-pub fn unpack(tree: Tree) -> Result<(Tree, Option<i64>)> {
-    let Some((value, deadline)) = parts(&tree) else { return Ok((tree, None)) };
+pub fn unpack(marker: Marker, tree: Tree) -> Result<(Tree, Option<i64>)> {
+    let Some((value, deadline)) = parts(marker, &tree) else { return Ok((tree, None)) };
     let deadline = Tree { root: deadline, ..tree };
     let seconds = match deadline.number() {
         Some(Number::Int(int)) => int.to_i64().unwrap_or(if int.is_negative() { i64::MIN } else { i64::MAX }),
@@ -77,7 +107,7 @@ pub fn unpack(tree: Tree) -> Result<(Tree, Option<i64>)> {
 
 /// What stands behind the marker. Python takes whatever has three items, also the keys of a dict; a set has no order that
 /// could be known here.
-fn parts(tree: &Tree) -> Option<(Node, Node)> {
+fn parts(whose: Marker, tree: &Tree) -> Option<(Node, Node)> {
     let Node::Group(id) = tree.root else { return None };
     let tables = &tree.tables;
     let kind = tables.group_kind(id);
@@ -87,14 +117,15 @@ fn parts(tree: &Tree) -> Option<(Node, Node)> {
     }
     let mut items = tables.iter(id).step_by(step);
     let (marker, value, deadline) = (items.next()?, items.next()?, items.next()?);
-    is_marker(tables, marker).then_some((value, deadline))
+    is_marker(whose, tables, marker).then_some((value, deadline))
 }
 
-fn is_marker(tables: &Tables, node: Node) -> bool {
+fn is_marker(whose: Marker, tables: &Tables, node: Node) -> bool {
     let Node::Object(id) = node else { return false };
     let Some(Node::Global(class)) = tables.object(id).map(|object| object.class) else { return false };
+    let wanted = whose.class();
     tables.global(class).is_some_and(|class| {
-        tables.slice(class.module) == MARKER.module.as_bytes() && tables.slice(class.name) == MARKER.name.as_bytes()
+        tables.slice(class.module) == wanted.module.as_bytes() && tables.slice(class.name) == wanted.name.as_bytes()
     })
 }
 

@@ -10,6 +10,7 @@ use num_bigint::BigInt;
 use num_traits::ToPrimitive;
 
 use crate::error::{Error, Kind, Result};
+use crate::float;
 use crate::stored::{Stored, StoredRef};
 use crate::value::arena::{Node, Tables};
 use crate::value::{self, Limits, Number, Tree};
@@ -29,6 +30,7 @@ pub mod raw;
 
 use compress::Compressor;
 use pickle::write::Value;
+use raw::Bare;
 
 /// How an alias turns values into bytes.
 #[derive(Clone)]
@@ -64,7 +66,7 @@ pub enum Form {
     /// Redis: integers are written as bare digits and read back by rule I, everything else goes through the serializer
     /// (R-4, DR-10).
     RedisIntegers,
-    /// django-valkey: floats are bare digits too, and are read back by rules of their own (1.16).
+    /// django-valkey: floats are bare too, and what is not digits alone is read back as a float where it is one (1.16).
     ValkeyNumbers,
     /// PyMemcacheCache: the flags say what it is (M-7).
     #[cfg(feature = "memcached")]
@@ -137,13 +139,18 @@ impl Codec {
     /// Bare digits where the form says so, else serialised and compressed (DR-10).
     fn numbers_or_serialised(&self, input: Input<'_>) -> Result<Stored> {
         let raw_integers = self.form != Form::Pickle;
+        let raw_floats = self.form == Form::ValkeyNumbers;
         let serialised = match input {
             Input::Stored(bytes) => return Ok(self.within_limit(bytes)?.to_vec().into()),
             Input::Number(Number::Int(int)) if raw_integers => return Ok(digits(int)?.into()),
+            Input::Number(Number::Float(float)) if raw_floats => return Ok(float::repr(*float).into_bytes().into()),
             Input::Json(text) => {
                 let tree = json::read(text, &self.limits)?;
                 if let Some(text) = tree.int_text().filter(|_| raw_integers) {
                     return Ok(text?.into_bytes().into()); // R-4, DR-10
+                }
+                if let Some(float) = tree.float().filter(|_| raw_floats) {
+                    return Ok(float::repr(float).into_bytes().into()); // 1.16
                 }
                 self.serialise_tree(&tree)?
             }
@@ -196,12 +203,14 @@ impl Codec {
     pub fn decode(&self, stored: &Stored) -> Result<Tree> {
         let bytes = &stored.bytes;
         match self.form {
-            Form::RedisIntegers | Form::ValkeyNumbers if bytes.len() <= self.limits.bytes => {
-                if let Some(int) = raw::int(bytes) {
-                    return tree_of(int, &self.limits); // DR-11
+            Form::RedisIntegers | Form::ValkeyNumbers => match self.bare_number(bytes) {
+                Some(Bare::Int(int)) => return tree_of(int, &self.limits), // DR-11
+                Some(Bare::Float(float)) => {
+                    return Ok(Tree { tables: Tables::new(Bytes::new(), &self.limits)?, root: Node::Float(float) });
                 }
-            }
-            Form::Pickle | Form::RedisIntegers | Form::ValkeyNumbers => {}
+                None => {}
+            },
+            Form::Pickle => {}
             #[cfg(feature = "memcached")]
             Form::PyMemcache { .. } | Form::PyLibMc => return memcached::decode(self, stored),
             #[cfg(feature = "diskcache")]
@@ -210,6 +219,17 @@ impl Codec {
             Form::DiskCache => {}
         }
         self.deserialise(&self.compressor.decompress(bytes, &self.limits)?)
+    }
+
+    /// A number that was stored without the serializer, in the two forms that have those.
+    fn bare_number(&self, stored: &[u8]) -> Option<Bare> {
+        if stored.len() > self.limits.bytes {
+            None
+        } else if self.form == Form::ValkeyNumbers {
+            raw::number(stored)
+        } else {
+            raw::int(stored).map(Bare::Int)
+        }
     }
 
     fn deserialise(&self, serialised: &Bytes) -> Result<Tree> {
@@ -223,18 +243,32 @@ impl Codec {
 
     /// Understands the common simple forms in place; `None` for everything else, also for what cannot be decoded.
     pub fn glance<'a>(&self, stored: StoredRef<'a>) -> Option<Glance<'a>> {
-        let pickled = matches!(self.serializer, Serializer::Pickle(_)) && self.compressor.is_none();
         match self.form {
-            Form::Pickle => glance::pickled(stored.bytes, &self.limits).filter(|_| pickled),
-            Form::RedisIntegers if pickled => glance::pickled_or_digits(stored.bytes, &self.limits),
-            Form::RedisIntegers if stored.bytes.len() <= self.limits.bytes => glance::digits(stored.bytes),
-            Form::RedisIntegers | Form::ValkeyNumbers => None,
+            Form::Pickle => self.glance_serialised(stored.bytes),
+            Form::RedisIntegers | Form::ValkeyNumbers => match self.bare_number(stored.bytes) {
+                Some(Bare::Int(raw::Int::Small(value))) => Some(Glance::Int(value)),
+                Some(Bare::Int(raw::Int::Big(_))) => None,
+                Some(Bare::Float(value)) => Some(Glance::Float(value)),
+                None => self.glance_serialised(stored.bytes),
+            },
             #[cfg(feature = "memcached")]
             Form::PyMemcache { .. } | Form::PyLibMc => memcached::glance(self, stored),
             #[cfg(feature = "diskcache")]
             Form::DiskCache if stored.flags != diskcache::PICKLE => diskcache::glance(self, stored),
             #[cfg(feature = "diskcache")]
             Form::DiskCache => glance::pickled(stored.bytes, &self.limits),
+        }
+    }
+
+    fn glance_serialised<'a>(&self, stored: &'a [u8]) -> Option<Glance<'a>> {
+        if !self.compressor.is_none() {
+            return None;
+        }
+        match self.serializer {
+            Serializer::Pickle(_) => glance::pickled(stored, &self.limits),
+            Serializer::Json => json::glance(stored, &self.limits),
+            Serializer::MsgPack => msgpack::glance(stored, &self.limits),
+            Serializer::Own(_) => None,
         }
     }
 

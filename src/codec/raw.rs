@@ -1,4 +1,5 @@
-//! Integers in text: the bare digits of Redis values (rule I), and the text opcodes of protocol 0.
+//! Numbers in text: the bare digits of Redis values (rule I), those of django-valkey (1.16), and the text opcodes of
+//! protocol 0.
 
 use num_bigint::BigInt;
 use num_traits::Num;
@@ -12,6 +13,50 @@ pub enum Int {
     Small(i64),
     /// Any other.
     Big(BigInt),
+}
+
+/// A number that stands for itself.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Bare {
+    /// An int.
+    Int(Int),
+    /// A float.
+    Float(f64),
+}
+
+/// What django-valkey takes for a number: digits alone are an int, of at most 4300 digits, and what `float(bytes)`
+/// takes in Python is a float (1.16).
+pub fn number(bytes: &[u8]) -> Option<Bare> {
+    if !bytes.is_empty() && bytes.iter().all(u8::is_ascii_digit) {
+        return int(bytes).map(Bare::Int);
+    }
+    float(bytes).map(Bare::Float)
+}
+
+/// What `float(bytes)` makes of the bytes in Python, or `None` where it raises: ASCII white space around, a sign, single
+/// underscores between digits; `nan` and `inf` in any case.
+pub fn float(bytes: &[u8]) -> Option<f64> {
+    let bytes = strip(bytes);
+    if !matches!(bytes.first(), Some(b'0'..=b'9' | b'+' | b'-' | b'.' | b'i' | b'I' | b'n' | b'N')) {
+        return None;
+    }
+    let text = std::str::from_utf8(bytes).ok()?;
+    if !text.contains('_') {
+        return text.parse().ok();
+    }
+    let mut plain = String::with_capacity(text.len());
+    let mut before = ' ';
+    let mut after = text.chars().skip(1);
+    for c in text.chars() {
+        let next = after.next();
+        if c != '_' {
+            plain.push(c);
+        } else if !(before.is_ascii_digit() && next.is_some_and(|next| next.is_ascii_digit())) {
+            return None;
+        }
+        before = c;
+    }
+    plain.parse().ok()
 }
 
 /// What `int(bytes)` makes of the bytes in Python, or `None` where it raises (rule I).

@@ -336,16 +336,24 @@ pub enum Address {
 /// A server that Sentinels are asked for (DR-31 to DR-37).
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Service {
-    /// The name as it is written.
-    pub name: String,
+    /// The name as it is written; one that no Sentinel knows is looked for in lower case (DR-32).
+    pub name: Arc<str>,
     /// Whether the primary is wanted (`is_master`), or one of its replicas.
     pub primary: bool,
     /// The Sentinels, in order, one at least.
     pub sentinels: Vec<Server>,
-    /// SENTINEL_KWARGS and the rest: how long connecting to a Sentinel may take.
-    pub connect: Option<Duration>,
+    /// What asking one of them may take of a call's time (SENTINEL_KWARGS' `socket_connect_timeout`, else its
+    /// `socket_timeout`; DR-34).
+    pub patience: Option<Duration>,
     /// TLS with the server (DR-37); `None`: none.
     pub tls: Option<Box<Tls>>,
+}
+
+impl Service {
+    /// Whether TLS is spoken with anybody.
+    pub fn speaks_tls(&self) -> bool {
+        self.tls.is_some() || self.sentinels.iter().any(|sentinel| matches!(sentinel.address, Address::Tls(..)))
+    }
 }
 
 /// How TLS is spoken with a server (U-7; redis-py's `ssl_…`).

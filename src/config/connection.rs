@@ -11,6 +11,7 @@ use super::names::did_you_mean;
 use super::place::{Place, Report, Setting};
 use super::python::{float_of, int, int_of, is_true};
 use super::resting;
+use super::sentinel::{Role, Sentinels};
 use super::tls::Ssl;
 use super::url::{Target, Url};
 use crate::error::Result;
@@ -117,6 +118,12 @@ pub(super) struct Wanted {
     pub is_socket: bool,
     /// Whether it is a `valkey://` or `valkeys://`.
     pub of_valkey: bool,
+    /// The Sentinels to be asked where the server is (DR-31); `None`: it is where the URL says.
+    pub sentinels: Option<Arc<Sentinels>>,
+    /// The host as the URL has it written: a service's name.
+    pub service: Option<String>,
+    /// `is_master`, of the URL and of the arguments.
+    pub role: Role,
     /// What of it larder does not have.
     pub lacking: Option<String>,
 }
@@ -139,6 +146,10 @@ impl Wanted {
     /// Takes over a URL: it beats what was taken before (U-6).
     pub fn take_url(&mut self, url: Url, place: &Place, report: &mut Report) -> Result<()> {
         for (name, text) in &url.query {
+            if name == "is_master" && self.sentinels.is_some() {
+                self.role.take_url(text); // it does not get as far as the connection (DR-31)
+                continue;
+            }
             let Some(value) = converted(name, text) else {
                 return Err(place.query(name).error("has a value of the wrong type"));
             };
@@ -150,7 +161,11 @@ impl Wanted {
         self.password = url.password.or(self.password.take());
         let has_database = url.query.iter().any(|(name, _)| name == "db");
         match url.target {
-            Target::Tcp { host, port, database, odd_path } => {
+            Target::Tcp { host, written, port, database, odd_path } => {
+                if self.sentinels.is_some() && port.is_some() {
+                    report.warn(place, "redis-py ignores the URL's port, since the host is the name of a service");
+                }
+                self.service = written;
                 self.host = host.or(self.host.take());
                 self.port = port.or(self.port);
                 if let Some(database) = database.filter(|_| !has_database) {
@@ -196,6 +211,9 @@ impl Wanted {
                 let lacking = self.ssl.take(name, setting, report)?;
                 self.lacking = self.lacking.take().or(lacking);
             }
+            "is_master" if self.sentinels.is_some() => self.role.take_argument(is_true(setting.value)),
+            // larder always asks a connection what it leads to
+            "check_connection" if self.sentinels.is_some() => {}
             _ => without_effect(name, &setting.place)?,
         }
         Ok(())
@@ -219,7 +237,9 @@ impl Wanted {
     pub fn server(&self, place: &Place, report: &mut Report) -> Result<Server> {
         let database = self.database.unwrap_or(0);
         let tls = self.ssl.settings(self.is_socket, report)?;
-        let (address, shown) = if self.is_socket {
+        let (address, shown) = if let Some(sentinels) = &self.sentinels {
+            sentinels.service(self.service.as_deref(), &self.role, tls, place)?
+        } else if self.is_socket {
             let path = self.path.as_ref().filter(|path| !path.contains('\0'));
             let path = path.ok_or_else(|| place.error("names no socket; it must look like unix:///run/redis.sock"))?;
             (Address::Unix(path.into()), format!("unix://{path} (database {database})"))
@@ -317,7 +337,7 @@ fn optional_text(setting: &Setting<'_>, report: &Report) -> Result<Option<String
     }
 }
 
-fn port(setting: &Setting<'_>, report: &Report) -> Result<u16> {
+pub(super) fn port(setting: &Setting<'_>, report: &Report) -> Result<u16> {
     let number = int(setting.value).and_then(|number| u16::try_from(number).ok());
     number.ok_or_else(|| setting.must_be("a port (0 to 65535)", report))
 }

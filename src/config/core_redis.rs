@@ -1,6 +1,8 @@
 //! `django.core.cache.backends.redis.RedisCache` (rules R).
 
-use super::alias::Flavor;
+use std::sync::Arc;
+
+use super::alias::{Flavor, Serializer};
 use super::class::Classes;
 use super::connection::Wanted;
 use super::entry::{Built, Entry};
@@ -16,7 +18,7 @@ const SERIALIZERS: Classes<()> = Classes {
     known: &[("django.core.cache.backends.redis.RedisSerializer", ())],
     later: &[],
     home: "django.core.",
-    register: "",
+    register: "larder_register_serializer",
 };
 
 const POOLS: Classes<()> = Classes {
@@ -50,7 +52,18 @@ pub(super) fn read(entry: &Entry<'_>, own: &Own, report: &mut Report) -> Result<
     let (location, place) = (entry.top("LOCATION"), entry.place.at("LOCATION"));
     let servers = servers::read(location, &place, &[';', ','], Schemes::Redis, report)?;
     let mut options = |wanted: &mut Wanted, report: &mut Report| take_options(wanted, entry, report);
-    servers::build(Flavor::Core, servers, &mut options, own, false, report)
+    let built = servers::build(Flavor::Core, servers, &mut options, own, false, report)?;
+    Ok(match own_serializer(entry) {
+        Some(name) => Built { serializer: Serializer::Own(name), ..built },
+        None => built,
+    })
+}
+
+/// What the program has registered under the name that stands in OPTIONS.
+fn own_serializer(entry: &Entry<'_>) -> Option<Arc<str>> {
+    let setting = entry.option("serializer")?;
+    let registered = &entry.beside.plugged.serializers;
+    registered.iter().find(|name| Some(&***name) == setting.value.as_str()).cloned()
 }
 
 fn take_options(wanted: &mut Wanted, entry: &Entry<'_>, report: &mut Report) -> Result<()> {
@@ -69,7 +82,8 @@ fn take_options(wanted: &mut Wanted, entry: &Entry<'_>, report: &mut Report) -> 
             }
         };
         if is_true(setting.value) {
-            let lacking = classes.lacking(&setting, report)?;
+            let own = if name == "serializer" { entry.beside.plugged.serializers.as_slice() } else { &[] };
+            let lacking = classes.choose(&setting, own, report)?.lacking();
             wanted.lacking = wanted.lacking.take().or(lacking);
         }
     }

@@ -5,11 +5,13 @@ use std::sync::Arc;
 use super::alias::{Compressor, CompressorMethod, Family, Flavor, Serializer};
 use super::class::{Chosen, Classes};
 use super::connection::{self, Wanted, seconds, secret};
+use super::encoding::Encoding;
 use super::entry::{Built, Entry};
 use super::names::did_you_mean;
 use super::own::Own;
 use super::place::{Report, Setting};
-use super::python::{int, is_true};
+use super::python::is_true;
+use super::sentinel::{self, Sentinels};
 use super::url::Schemes;
 use super::{layout, servers};
 use crate::error::Result;
@@ -224,22 +226,45 @@ const REDIS_CLIENTS: Classes<()> = Classes {
 
 /// Reads what is this backend's own.
 pub(super) fn read(entry: &Entry<'_>, own: &Own, package: &Package, report: &mut Report) -> Result<Built> {
-    let location = entry.top("LOCATION");
-    let servers = servers::read(location, &entry.place.at("LOCATION"), &[','], package.schemes, report)?; // DR-1
     warn_of_unknown_names(entry, package, report);
     let classes = ClassNames::read(entry, package, report)?;
+    let servers = servers_of(entry, &classes, package, report)?;
     let ignore_exceptions = ignore_exceptions(entry, package, report);
     if let Some(reason) = classes.lacking {
         // The URL may then have options that DefaultClient's have not (DR-31).
         let mut wanted = Wanted::of(&servers.0.url);
+        wanted.sentinels = classes.sentinel.then(Arc::default);
         take_options(&mut wanted, entry, package, report)?;
         return Ok(Built { timeout: wanted.timeout, ..Built::plain(Family::NotBuiltIn { reason }) });
     }
-    let mut options = |wanted: &mut Wanted, report: &mut Report| take_options(wanted, entry, package, report);
+    let mut options = |wanted: &mut Wanted, report: &mut Report| {
+        if !classes.sentinel {
+            return take_options(wanted, entry, package, report);
+        }
+        // their names are good ones only where there are Sentinels; what they are told is known afterwards
+        wanted.sentinels = Some(Arc::default());
+        take_options(wanted, entry, package, report)?;
+        wanted.sentinels = Some(Arc::new(Sentinels::read(entry, wanted, report)?));
+        Ok(())
+    };
     let urls = std::iter::once(&servers.0).chain(&servers.1).map(|server| server.text.clone()).collect();
     let built = servers::build(package.flavor, servers, &mut options, own, ignore_exceptions, report)?;
     let built = Built { serializer: classes.serializer, compressor: classes.compressor, ..built };
     layout::arrange(built, classes.client, urls, entry, report)
+}
+
+/// LOCATION (DR-1). SentinelClient takes a text as one URL, and makes two servers of it (DR-31).
+fn servers_of(
+    entry: &Entry<'_>,
+    classes: &ClassNames,
+    package: &Package,
+    report: &Report,
+) -> Result<(servers::Server, Vec<servers::Server>)> {
+    let location = entry.top("LOCATION");
+    let one = classes.client == Client::Sentinel && location.as_ref().is_some_and(|setting| setting.value.is_string());
+    let separators: &[char] = if one { &[] } else { &[','] };
+    let servers = servers::read(location, &entry.place.at("LOCATION"), separators, package.schemes, report)?;
+    Ok(if one { sentinel::both(servers.0) } else { servers })
 }
 
 /// What the settings that name classes say.
@@ -254,38 +279,19 @@ struct ClassNames {
 }
 
 impl ClassNames {
-    fn read(entry: &Entry<'_>, package: &Package, report: &Report) -> Result<Self> {
-        let pickle = Serializer::Pickle(protocol(entry, report)?);
+    fn read(entry: &Entry<'_>, package: &Package, report: &mut Report) -> Result<Self> {
+        let values = Encoding::read(entry, package, DEFAULT_PROTOCOL, report)?;
         let mut read = Self {
             client: Client::Default,
-            serializer: pickle.clone(),
-            compressor: Compressor::default(),
+            serializer: values.serializer,
+            compressor: values.compressor,
             sentinel: false,
-            lacking: None,
+            lacking: values.lacking,
         };
         if let Some(client) = read.choose(package.clients, entry.option("CLIENT_CLASS"), &[], report)? {
             read.client = client;
         }
-        let plugged = &entry.beside.plugged;
-        if let Some(setting) = entry.option("SERIALIZER") {
-            match package.serializers.choose(&setting, &plugged.serializers, report)? {
-                Chosen::Known(Kind::Pickle) => {}
-                Chosen::Known(Kind::Json) => read.serializer = Serializer::Json,
-                Chosen::Known(Kind::MsgPack) => read.serializer = Serializer::MsgPack,
-                Chosen::Own(name) => read.serializer = Serializer::Own(name),
-                Chosen::Lacking(reason) => read.lacking = read.lacking.or(Some(reason)),
-            }
-        }
-        if let Some(setting) = entry.option("COMPRESSOR") {
-            match package.compressors.choose(&setting, &plugged.compressors, report)? {
-                Chosen::Known((method, min_length)) => {
-                    read.compressor = Compressor { method: method.method(), min_length, forgives: package.forgives };
-                }
-                Chosen::Own(name) => read.compressor.method = CompressorMethod::Own(name),
-                Chosen::Lacking(reason) => read.lacking = read.lacking.or(Some(reason)),
-            }
-        }
-        read.choose(package.pools, entry.option("CONNECTION_POOL_CLASS"), &[], report)?;
+        let pool = read.choose(package.pools, entry.option("CONNECTION_POOL_CLASS"), &[], report)?;
         let [base_client, _] = package.base_client;
         read.choose(package.base_clients, entry.option(base_client), &[], report)?;
         // DR-4: the setting outside CACHES counts where the option is missing or empty.
@@ -293,11 +299,40 @@ impl ClassNames {
         let factory = factory.or_else(|| entry.beside(&format!("{}_CONNECTION_FACTORY", package.beside)));
         let factory = read.choose(package.factories, factory, &[], report)?;
         read.sentinel = factory.unwrap_or(package.sentinel_by_client && read.client == Client::Sentinel);
-        if read.client == Client::Sentinel || read.sentinel {
-            let reason = format!("{}: this client is not there yet", entry.place.at("OPTIONS"));
-            read.lacking.get_or_insert(reason);
-        }
+        read.check_sentinels(pool, entry, package, report)?;
         Ok(read)
+    }
+
+    /// DR-33: the client, the factory and the pool are all for Sentinels, or none is. DefaultClient and the like can be
+    /// used with such a factory.
+    fn check_sentinels(
+        &self,
+        pool: Option<bool>,
+        entry: &Entry<'_>,
+        package: &Package,
+        report: &mut Report,
+    ) -> Result<()> {
+        let option = |name: &str| entry.place.at("OPTIONS").at(name);
+        let of_sentinels = package.factories.known.iter().find(|(_, asks)| *asks).map_or("", |(name, _)| *name);
+        let factory = format!("\"CONNECTION_FACTORY\": \"{of_sentinels}\"");
+        match (self.sentinel, pool) {
+            (false, _) if self.client == Client::Sentinel => Err(option("CLIENT_CLASS").error(format_args!(
+                "needs {factory} beside it (or the setting {}_CONNECTION_FACTORY beside CACHES)",
+                package.beside
+            ))),
+            (false, Some(true)) => {
+                Err(option("CONNECTION_POOL_CLASS").error(format_args!("needs {factory} beside it")))
+            }
+            (true, Some(false)) => {
+                let reason = "is no pool for Sentinels; leave it out, or name redis.sentinel.SentinelConnectionPool";
+                Err(option("CONNECTION_POOL_CLASS").error(reason))
+            }
+            (false, _) => {
+                sentinel::warn_of_unused(entry, &factory, report);
+                Ok(())
+            }
+            (true, _) => Ok(()),
+        }
     }
 
     fn choose<T: Copy>(
@@ -356,14 +391,6 @@ fn ignore_exceptions(entry: &Entry<'_>, package: &Package, report: &mut Report) 
         }
         is_true(setting.value)
     })
-}
-
-/// PICKLE_VERSION: `int(x)`; negative numbers are the highest protocol.
-fn protocol(entry: &Entry<'_>, report: &Report) -> Result<u8> {
-    let Some(setting) = entry.option("PICKLE_VERSION") else { return Ok(DEFAULT_PROTOCOL) };
-    let number = int(setting.value).filter(|number| *number <= 5);
-    let number = number.ok_or_else(|| setting.must_be("a whole number from -1 to 5", report))?;
-    Ok(u8::try_from(number).unwrap_or(5))
 }
 
 /// django-redis ignores what it does not look for.

@@ -7,6 +7,7 @@ use std::time::Duration;
 use serde_json::{Map, Value};
 
 use super::alias::{Alias, Compressor, CompressorMethod, Culling, Family, Plugged, Serializer, Settings};
+use super::encoding::Encoding;
 use super::memcached::Client;
 use super::names::{did_you_mean, nearest};
 use super::own::Own;
@@ -14,7 +15,7 @@ use super::place::{Place, Report, Setting, working_directory};
 use super::python::{int, text};
 use super::{Registered, core_redis, database, diskcache, django_redis, django_valkey, memcached, reverse_key};
 use crate::error::Result;
-use crate::key::{KeyFunction, KeyRules};
+use crate::key::{KeyFunction, KeyRules, ReverseKey};
 use crate::timeout::Ttl;
 
 /// The deadline of a call where nothing else is said.
@@ -22,6 +23,10 @@ const BUDGET: Duration = Duration::from_secs(5);
 
 /// No time to live is longer, so that the end of one can be computed (some 146 million years).
 const LONGEST_TTL: i64 = i64::MAX / 2;
+
+/// Django's own key function, and the one that changes nothing.
+const DEFAULT_KEY_FUNCTION: &str = "django.core.cache.backends.base.default_key_func";
+const AS_IS: &str = "larder.as_is";
 
 /// Names that every entry may have at its top level.
 const TOP: [&str; 13] = [
@@ -188,10 +193,7 @@ pub(super) fn read(name: &str, value: &Value, place: Place, beside: &Beside<'_>,
         Named::Database => database::read(&entry, &own, beside.siblings, report)?,
         Named::DiskCache => diskcache::read(&entry, report)?,
         Named::DjangoValkey => django_valkey::read(&entry, &own, report)?,
-        Named::Own(index) => Built::plain(Family::Plugged(Plugged {
-            name: beside.plugged.backends.get(index).cloned().unwrap_or_else(|| Arc::from("")),
-            entry: Value::Object(map.clone()).to_string(),
-        })),
+        Named::Own(index) => plugged(index, &entry, report)?,
         Named::Later(what) => Built::plain(Family::NotBuiltIn {
             reason: format!("{}: {what} is not in this version of larder", entry.place.at("BACKEND")),
         }),
@@ -242,24 +244,26 @@ fn backend(
         ));
     }
     let shown = report.shown(setting.value);
-    Err(setting.place.error(match nearest_backend(path) {
-        Some(found) => format!("{shown} is not a backend that larder knows; did you mean {found}?"),
-        None => format!(
-            "{shown} is not a backend that larder knows; it knows {}",
-            BACKENDS.map(|(known, _)| known).join(", ")
-        ),
-    }))
+    let known: Vec<&str> =
+        plugged.backends.iter().map(|name| &**name).chain(BACKENDS.map(|(known, _)| known)).collect();
+    let hint = match nearest_backend(path, &known) {
+        Some(found) => format!("did you mean {found}?"),
+        None => format!("it knows {}", known.join(", ")),
+    };
+    Err(setting.place.error(format_args!(
+        "{shown} is not a backend that larder knows, and nobody has registered it (larder_register_backend does, before \
+         the configuration is opened); {hint}"
+    )))
 }
 
 /// The backend that is spelt nearly so, or has the same class name.
-fn nearest_backend(path: &str) -> Option<&'static str> {
+fn nearest_backend<'a>(path: &str, known: &[&'a str]) -> Option<&'a str> {
     let class_of = |path: &str| path.rsplit('.').next().unwrap_or_default().to_lowercase();
     let class = class_of(path);
-    let known = || BACKENDS.iter().map(|(known, _)| *known);
-    let mut same = known().filter(|known| class_of(known) == class);
+    let mut same = known.iter().copied().filter(|known| class_of(known) == class);
     match (same.next(), same.next()) {
         (Some(only), None) => Some(only),
-        (first, _) => nearest(path, known()).or(first),
+        (first, _) => nearest(path, known.iter().copied()).or(first),
     }
 }
 
@@ -267,29 +271,49 @@ fn nearest_backend(path: &str) -> Option<&'static str> {
 fn key_rules(entry: &Entry<'_>, named: Named, report: &mut Report) -> Result<KeyRules> {
     let prefix = key_text(entry, "KEY_PREFIX", "", report)?;
     let version = key_text(entry, "VERSION", "1", report)?;
-    let own = |name: &str| entry.beside.plugged.key_functions.iter().find(|known| &***known == name).cloned();
-    let function = match entry.top("KEY_FUNCTION").filter(|setting| !setting.value.is_null()) {
-        None => KeyFunction::Default,
-        Some(setting) => match setting.value.as_str() {
-            Some(name) if let Some(name) = own(name) => KeyFunction::Own(name),
-            Some("django.core.cache.backends.base.default_key_func") => KeyFunction::Default,
-            Some("larder.as_is") => KeyFunction::AsIs, // K-4
-            _ => {
-                let known =
-                    "\"django.core.cache.backends.base.default_key_func\" or \"larder.as_is\" (the key as it is)";
-                return Err(setting.must_be(known, report));
-            }
-        },
-    };
+    let function = key_function(entry, report)?;
     let mut rules = KeyRules { prefix, version, function, ..KeyRules::default() };
     match named {
         Named::DjangoRedis | Named::DjangoValkey => {
             rules.reverse = reverse_key::read(entry, &rules, report)?;
             rules.nothing_is_default = named == Named::DjangoValkey;
         }
-        _ => {}
+        Named::Own(_) if entry.top("REVERSE_KEY_FUNCTION").is_some() => {
+            rules.reverse = reverse_key::read(entry, &rules, report)?;
+        }
+        _ => {
+            if let KeyFunction::Own(name) = &rules.function {
+                rules.reverse = ReverseKey::Own(name.clone());
+            }
+        }
     }
     Ok(rules)
+}
+
+/// P-6, K-4.
+fn key_function(entry: &Entry<'_>, report: &Report) -> Result<KeyFunction> {
+    let Some(setting) = entry.top("KEY_FUNCTION").filter(|setting| !setting.value.is_null()) else {
+        return Ok(KeyFunction::Default);
+    };
+    let own = &entry.beside.plugged.key_functions;
+    let name = setting.value.as_str().unwrap_or_default();
+    if let Some(name) = own.iter().find(|known| &***known == name) {
+        return Ok(KeyFunction::Own(name.clone()));
+    }
+    match name {
+        DEFAULT_KEY_FUNCTION => Ok(KeyFunction::Default),
+        AS_IS => Ok(KeyFunction::AsIs), // K-4
+        _ => {
+            let known = format!(
+                "{DEFAULT_KEY_FUNCTION:?} or {AS_IS:?} (the key as it is) or a name that the program has registered \
+                 (larder_register_key_function does, before the configuration is opened)"
+            );
+            let error = setting.must_be(&known, report);
+            let all: Vec<&str> = own.iter().map(|name| &**name).chain([DEFAULT_KEY_FUNCTION, AS_IS]).collect();
+            let reason = format!("{}{}", error.reason(), did_you_mean(name, &all));
+            Err(error.with_reason(reason))
+        }
+    }
 }
 
 /// A part of keys, as Python's `%s` writes it.
@@ -394,6 +418,17 @@ fn warn_of_unknown_names(entry: &Entry<'_>, named: Named, report: &mut Report) {
     }
 }
 
+/// A backend of the program's own. Its values are encoded as those of django-redis can be, by default as Django's.
+fn plugged(index: usize, entry: &Entry<'_>, report: &Report) -> Result<Built> {
+    let values = Encoding::read(entry, &django_redis::DJANGO_REDIS, 5, report)?;
+    let name = entry.beside.plugged.backends.get(index).cloned().unwrap_or_else(|| Arc::from(""));
+    let family = match values.lacking {
+        Some(reason) => Family::NotBuiltIn { reason },
+        None => Family::Plugged(Plugged { name, entry: Value::Object(entry.map.clone()).to_string() }),
+    };
+    Ok(Built { serializer: values.serializer, compressor: values.compressor, ..Built::plain(family) })
+}
+
 /// L-1: LOCATION is a name.
 fn memory(entry: &Entry<'_>, report: &Report) -> Result<Built> {
     let name = match entry.top("LOCATION") {
@@ -445,6 +480,7 @@ fn in_this_build(family: Family, compressor: &Compressor, place: &Place) -> Fami
         Family::Memory { .. } => (cfg!(feature = "memory"), "memory"),
         Family::File { .. } => (cfg!(feature = "file"), "file"),
         Family::Redis(_) if cfg!(feature = "redis") && is_built_in => (cfg!(feature = "compressors"), "compressors"),
+        Family::Plugged(_) if is_built_in => (cfg!(feature = "compressors"), "compressors"),
         Family::Redis(_) => (cfg!(feature = "redis"), "redis"),
         Family::Memcached(_) => (cfg!(feature = "memcached"), "memcached"),
         Family::Database(database) => database.engine.feature(),

@@ -100,7 +100,11 @@ pub(super) fn build(
         others.push(also.server(&replica.place, &mut report.again())?);
         wanted.lacking = wanted.lacking.or(also.lacking);
     }
-    let speaks_tls = |server: &alias::Server| matches!(server.address, Address::Tls(..));
+    let speaks_tls = |server: &alias::Server| match &server.address {
+        Address::Tls(..) => true,
+        Address::Service(service) => service.speaks_tls(),
+        Address::Tcp(..) | Address::Unix(_) => false,
+    };
     if cfg!(not(feature = "tls")) && (speaks_tls(&server) || others.iter().any(speaks_tls)) {
         let reason = format!("{place}: TLS is not built in: larder was built without the feature \"tls\"");
         wanted.lacking.get_or_insert(reason);

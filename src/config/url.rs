@@ -45,6 +45,7 @@ impl Schemes {
 }
 
 /// What a URL says. It may hold a password: there is no Debug on purpose.
+#[derive(Clone)]
 pub(super) struct Url {
     /// `rediss://`, `valkeys://`.
     pub tls: bool,
@@ -61,11 +62,14 @@ pub(super) struct Url {
 }
 
 /// Where a URL points.
+#[derive(Clone)]
 pub(super) enum Target {
     /// `redis://` and `rediss://`, `valkey://` and `valkeys://`.
     Tcp {
         /// The host, lower-cased (U-2).
         host: Option<String>,
+        /// The host as it is written: the name of a Sentinels' service (DR-32).
+        written: Option<String>,
         /// The port.
         port: Option<u16>,
         /// The number in the path (U-3).
@@ -112,6 +116,7 @@ pub(super) fn parse(url: &str, schemes: Schemes) -> Result<Url, String> {
         let database = int_of(&number);
         Target::Tcp {
             host: Some(percent_decoded(&lower_case(host))).filter(|host| !host.is_empty()),
+            written: Some(host.to_owned()).filter(|host| !host.is_empty()),
             port: port_of(port)?,
             database,
             odd_path: database.is_none() && !number.is_empty(),

@@ -2,7 +2,7 @@
 //! others still read the old ones (DR-40 to DR-44).
 //!
 //! As in django-redis: a value with a time to live is kept for CACHE_HERD_TIMEOUT longer, which `ttl` shows; "only over
-//! one" (XX) is not looked at when it is set; `touch` and `incr_version` read it and write it again, which keeps nobody
+//! one" (XX) is not looked at when it is set (django-valkey does); `touch` and `incr_version` read it and write it again, which keeps nobody
 //! from writing between the two; `persist` leaves its soft deadline; there is no `incr`. Other than there, a touch does
 //! not bring back what was removed meanwhile.
 
@@ -12,7 +12,7 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use super::operation::answering;
 use super::{Store, Value};
 use crate::backend::{Keys, Reply, Ticket, Touched, When, Written};
-use crate::codec::Input;
+use crate::codec::{Form, Input};
 use crate::dice::Dice;
 use crate::error::{Error, Kind, Result};
 use crate::key::MadeKey;
@@ -87,7 +87,8 @@ impl Store {
         };
         let (deadline, ttl) = herd.times(ms);
         let value = self.codec.encode_herd(value, deadline).map_err(|error| self.named(operation, error))?;
-        let when = if when == When::Present { When::Always } else { when }; // DR-40
+        let keeps_xx = self.codec.form == Form::ValkeyNumbers; // 1.16
+        let when = if when == When::Present && !keeps_xx { When::Always } else { when }; // DR-40
         Ok(Packed { value, ttl, when })
     }
 

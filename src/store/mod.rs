@@ -267,7 +267,9 @@ impl Store {
             Scope::Prefix => match &self.alias.keys.function {
                 KeyFunction::Default => Ok(Some(self.alias.keys.head(call.version))),
                 KeyFunction::AsIs => no_prefix("keys that are used as they are have no prefix"),
-                KeyFunction::Own(name) => no_prefix(&format!("only the key function {name:?} knows what its keys begin with")),
+                KeyFunction::Own(name) => {
+                    no_prefix(&format!("only the key function {name:?} knows what its keys begin with"))
+                }
             }
             .map_err(|error| self.named("clear", error)),
         }

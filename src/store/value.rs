@@ -6,7 +6,7 @@ use std::sync::{Arc, OnceLock};
 use bytes::Bytes;
 
 use super::spare;
-use crate::codec::{Codec, Glance, Input, herd, json};
+use crate::codec::{Codec, Glance, Input, json};
 use crate::error::{Error, Kind, Result};
 use crate::stored::{Stored, StoredRef};
 use crate::value::{Number, Tree, ValueKind};
@@ -212,7 +212,8 @@ impl Value {
                     self.facts.codec.decode(&Stored { bytes: Bytes::copy_from_slice(bytes), flags: *flags })
                 }
             };
-            let opened = decoded.and_then(|tree| if self.facts.herded { herd::unpack(tree) } else { Ok((tree, None)) });
+            let opened = decoded
+                .and_then(|tree| if self.facts.herded { self.facts.codec.unpack_herd(tree) } else { Ok((tree, None)) });
             opened.map_err(|error| self.named(error))
         };
         let tree = self.decoded().tree.get_or_init(decode);

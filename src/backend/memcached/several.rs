@@ -57,6 +57,7 @@ impl Several {
                 connections_setting: "max_pool_size or LARDER.MAX_CONNECTIONS",
                 resting: config.resting.clone(),
                 breaker: config.breaker,
+                finder: None,
                 watch: Some(standing.clone()),
             };
             let server = net::Server::open(endpoint, Text::new(config.client), spawner.clone(), log.clone());

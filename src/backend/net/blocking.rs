@@ -4,17 +4,18 @@
 //! call's deadline.
 
 use std::io;
-use std::sync::Arc;
 use std::time::Duration;
 
 use rustix::event::PollFlags;
 use rustix::net::{RecvFlags, sockopt};
 
-use super::connect::{self, Resolver, wait};
-use super::counts::{Counts, Open};
+use super::connect::{self, wait};
+use super::counts::Open;
 use super::fault::{is_passing, late, lost, reason};
 use super::input::{SMALL_READS, garbage};
-use super::protocol::{Decoding, Endpoint, FrameOf, Next, Protocol, Reading};
+use super::pipe::Tools;
+use super::protocol::{Decoding, FrameOf, Next, Protocol, Reading};
+use super::whereabouts::{self, Followed, SILENCE, moved};
 use super::wire::Wire;
 use crate::error::{Error, Kind, Result};
 use crate::sys;
@@ -44,6 +45,10 @@ pub(super) struct Connection<P: Protocol> {
     /// What the decoder takes with one receive, and how many exchanges in succession wanted something else.
     at_once: usize,
     misfits: u32,
+    /// What is taken of answers in one exchange.
+    most: usize,
+    /// Where it leads, where the server can move.
+    followed: Option<Followed>,
     _open: Open,
 }
 
@@ -57,16 +62,11 @@ pub(super) struct Failure {
 
 impl<P: Protocol> Connection<P> {
     /// Connects and greets.
-    pub(super) fn open(
-        endpoint: &Endpoint,
-        protocol: &P,
-        resolver: &Resolver,
-        counts: &Arc<Counts>,
-        deadline: &Deadline,
-    ) -> Result<Self> {
+    pub(super) fn open(tools: &Tools<P>, deadline: &Deadline) -> Result<Self> {
+        let endpoint = &tools.endpoint;
         // All that connecting takes, the first commands included.
         let limited = connect::at_most(deadline, endpoint.connect);
-        let greeted = Self::greeted(endpoint, protocol, resolver, counts, &limited).inspect_err(|_| counts.failed());
+        let greeted = Self::greeted(tools, &limited).inspect_err(|_| tools.counts.failed());
         greeted.map_err(|error| match endpoint.connect {
             Some(limit) if error.kind() == Kind::Timeout && deadline.left().is_some() => {
                 slow(limit, endpoint.connect_setting, &error)
@@ -75,14 +75,15 @@ impl<P: Protocol> Connection<P> {
         })
     }
 
-    fn greeted(
-        endpoint: &Endpoint,
-        protocol: &P,
-        resolver: &Resolver,
-        counts: &Arc<Counts>,
-        deadline: &Deadline,
-    ) -> Result<Self> {
-        let wire = connect::connect(&endpoint.address, &endpoint.resting, resolver, deadline)?;
+    fn greeted(tools: &Tools<P>, deadline: &Deadline) -> Result<Self> {
+        let endpoint = &tools.endpoint;
+        let (wire, followed) = match &tools.whereabouts {
+            None => (connect::connect(&endpoint.address, &endpoint.resting, &tools.resolver, deadline)?, None),
+            Some(whereabouts) => {
+                let reached = whereabouts::connect(whereabouts, &endpoint.resting, &tools.resolver, deadline)?;
+                (reached.0, Some(reached.1))
+            }
+        };
         let mut fresh = Self {
             wire,
             decoder: P::Decoder::new(SMALL_READS),
@@ -92,13 +93,31 @@ impl<P: Protocol> Connection<P> {
             heard: 0,
             at_once: SMALL_READS,
             misfits: 0,
-            _open: counts.opened(),
+            most: tools.most,
+            followed,
+            _open: tools.counts.opened(),
         };
-        if let Some(greeting) = protocol.greet(&mut fresh.out) {
-            fresh.exchange(greeting, deadline).map_err(|failure| failure.error)??;
+        if let Some(greeting) = tools.protocol.greet(&mut fresh.out) {
+            let greeted = fresh.exchange(greeting, deadline).map_err(|failure| failure.error).flatten();
+            greeted.map_err(|error| fresh.blamed(error))?;
             fresh.out = Vec::new(); // there was a password in it
         }
         Ok(fresh)
+    }
+
+    /// What an error says of the server, where that can move: one that turned a request away is not used any more. The
+    /// error names it.
+    pub(super) fn blamed(&self, error: Error) -> Error {
+        let Some(followed) = &self.followed else { return error };
+        if error.was_turned_away() {
+            followed.wrong();
+        }
+        error.at_server(followed.shown())
+    }
+
+    /// Whether it still leads where it should.
+    pub(super) fn is_current(&self) -> bool {
+        self.followed.as_ref().is_none_or(Followed::is_current)
     }
 
     /// Whether this process made it.
@@ -250,6 +269,9 @@ impl<P: Protocol> Connection<P> {
                 Ok(0) => return Err(self.ended("the server closed it")),
                 Ok(count) => {
                     self.heard += count;
+                    if self.heard > self.most {
+                        return Err(Failure { error: garbage("its answer has no end"), dead: false });
+                    }
                     return Ok(());
                 }
                 Err(error) => match error.kind() {
@@ -266,7 +288,10 @@ impl<P: Protocol> Connection<P> {
     /// Makes a blocking receive end before the deadline. Calls have mostly the same deadline, so that the time-out that
     /// the socket has is mostly good enough: between half and all of what is left.
     fn be_patient(&mut self, deadline: &Deadline) -> std::result::Result<RecvFlags, Failure> {
-        let left = deadline.left().ok_or_else(|| too_late("waiting for the reply", deadline))?;
+        let mut left = deadline.left().ok_or_else(|| too_late("waiting for the reply", deadline))?;
+        if self.followed.is_some() {
+            left = left.min(SILENCE); // then it is asked where the server is
+        }
         if self.patience <= left && self.patience >= left / 2 {
             return Ok(RecvFlags::empty());
         }
@@ -282,11 +307,25 @@ impl<P: Protocol> Connection<P> {
     }
 
     fn wait(&self, events: PollFlags, doing: &str, deadline: &Deadline) -> std::result::Result<(), Failure> {
-        match self.wire.as_fd().and_then(|socket| wait(socket, events, deadline)) {
-            Ok(true) => Ok(()),
-            Ok(false) => Err(too_late(doing, deadline)),
-            Err(error) => Err(Failure { error: lost(&reason(&error)), dead: false }),
+        loop {
+            let pause = if self.followed.is_some() { deadline.at_most(SILENCE / 4) } else { *deadline };
+            match self.wire.as_fd().and_then(|socket| wait(socket, events, &pause)) {
+                Ok(true) => return Ok(()),
+                Ok(false) if deadline.left().is_none() => return Err(too_late(doing, deadline)),
+                Ok(false) => self.look_elsewhere()?,
+                Err(error) => return Err(Failure { error: lost(&reason(&error)), dead: false }),
+            }
         }
+    }
+
+    /// The server is silent: has it asked whether another has taken its place, and goes by what is known of that.
+    fn look_elsewhere(&self) -> std::result::Result<(), Failure> {
+        let Some(followed) = &self.followed else { return Ok(()) };
+        if !followed.is_current() {
+            return Err(Failure { error: moved(), dead: false });
+        }
+        followed.doubt();
+        Ok(())
     }
 
     fn broken(&self, error: &io::Error) -> Failure {

@@ -44,6 +44,8 @@ pub(super) struct Breaker {
     why: Mutex<Option<Error>>,
     /// Hears the same, for who decides about using the server at all.
     watch: Option<Arc<dyn Watch>>,
+    /// Pauses do not grow.
+    eager: bool,
 }
 
 /// Hears how a server does. Called on the way of every operation: must be quick.
@@ -77,7 +79,13 @@ impl Breaker {
             refused: AtomicU64::new(0),
             why: Mutex::default(),
             watch: None,
+            eager: false,
         }
+    }
+
+    /// The same, with pauses that do not grow: for a server whose place another one can take at any moment.
+    pub(super) fn eager(self, eager: bool) -> Self {
+        Self { eager, ..self }
     }
 
     /// The same, with somebody who hears of it.
@@ -199,7 +207,7 @@ impl Breaker {
     /// Fixes when a call is let through next: each time in a row twice as late, up to eight times, and not all
     /// processes at once.
     fn rest(&self, rule: &BreakerRule) -> Duration {
-        let doublings = self.in_a_row.load(Ordering::Relaxed).min(DOUBLINGS);
+        let doublings = if self.eager { 0 } else { self.in_a_row.load(Ordering::Relaxed).min(DOUBLINGS) };
         let pause = rule.pause.saturating_mul(1 << doublings);
         let jitter = u32::from(RandomState::new().hash_one(self.now()).to_le_bytes()[0]); // of 255
         let pause = pause.saturating_add(pause / 8 * jitter / 255);

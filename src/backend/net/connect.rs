@@ -1,5 +1,6 @@
 //! From a configured server to a connected socket: addresses, connecting without waiting, TLS.
 
+use std::collections::HashMap;
 use std::io;
 use std::net::{IpAddr, SocketAddr, ToSocketAddrs};
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
@@ -33,13 +34,16 @@ pub(super) struct Started {
     pub(super) connected: bool,
 }
 
-/// Finds a server's addresses, and what TLS with it needs. Names are looked up on a helper thread, one at a time for all
-/// callers, since the system's own look-up knows no deadline.
+/// Finds a server's addresses, and what TLS with it needs. Names are looked up on a helper thread, each once at a time
+/// for all callers, since the system's own look-up knows no deadline.
 #[derive(Default)]
 pub(super) struct Resolver {
-    shared: Arc<Lookups>,
+    names: Mutex<HashMap<(String, u16), Arc<Lookups>>>,
     tls: Setup,
 }
+
+/// A server has one name. Where Sentinels tell it there can be more, but not without end.
+const MAX_NAMES: usize = 64;
 
 /// The look-up of a name, and those who wait for it: threads and tasks.
 #[derive(Default)]
@@ -112,10 +116,11 @@ impl Resolver {
             Address::Tcp(host, port) | Address::Tls(host, port, _) if literal(host).is_none() => (host, *port),
             _ => return self.places(address, deadline),
         };
-        let before = self.begin(host, port)?;
+        let lookups = self.of(host, port);
+        let before = lookups.begin(host, port)?;
         loop {
-            let told = self.shared.told.notified(); // from here on nothing is missed
-            if let Some(found) = self.shared.state.lock().after(before) {
+            let told = lookups.told.notified(); // from here on nothing is missed
+            if let Some(found) = lookups.state.lock().after(before) {
                 return Ok(found?.into_iter().map(Place::Tcp).collect());
             }
             let late = |_| late(LOOKING_UP, deadline);
@@ -124,20 +129,32 @@ impl Resolver {
     }
 
     fn look_up(&self, host: &str, port: u16, deadline: &Deadline) -> Result<Vec<SocketAddr>> {
-        let before = self.begin(host, port)?;
-        let mut state = self.shared.state.lock();
+        let lookups = self.of(host, port);
+        let before = lookups.begin(host, port)?;
+        let mut state = lookups.state.lock();
         loop {
             if let Some(found) = state.after(before) {
                 return found;
             }
             let left = deadline.left().ok_or_else(|| late(LOOKING_UP, deadline))?;
-            state = self.shared.finished.wait_for(state, left);
+            state = lookups.finished.wait_for(state, left);
         }
     }
 
+    /// The look-ups of a name.
+    fn of(&self, host: &str, port: u16) -> Arc<Lookups> {
+        let mut names = self.names.lock();
+        if names.len() >= MAX_NAMES {
+            names.clear();
+        }
+        names.entry((host.to_owned(), port)).or_default().clone()
+    }
+}
+
+impl Lookups {
     /// Begins a look-up, unless one is under way; how many had finished before.
-    fn begin(&self, host: &str, port: u16) -> Result<u64> {
-        let mut state = self.shared.state.lock();
+    fn begin(self: &Arc<Self>, host: &str, port: u16) -> Result<u64> {
+        let mut state = self.state.lock();
         if !state.running {
             state.running = true;
             if let Err(error) = self.start(host.to_owned(), port) {
@@ -148,8 +165,8 @@ impl Resolver {
         Ok(state.finished)
     }
 
-    fn start(&self, host: String, port: u16) -> io::Result<()> {
-        let shared = self.shared.clone();
+    fn start(self: &Arc<Self>, host: String, port: u16) -> io::Result<()> {
+        let shared = self.clone();
         let job = move || {
             let found = match (host.as_str(), port).to_socket_addrs().map(Vec::from_iter) {
                 Ok(addresses) if addresses.is_empty() => Err("the name has none".into()),

@@ -16,17 +16,21 @@ use super::pipe::{FAR, SWEEP_PAUSE, Shared};
 use super::protocol::Protocol;
 use super::running::Running;
 use super::stream::Stream;
+use super::whereabouts::{Followed, share};
 use crate::backend::Spawner;
 use crate::config::{Address, Resting};
 use crate::error::{Error, Kind, Result};
 use crate::timeout::Deadline;
+
+/// A server that can move gets no more time at one place: it may be at another meanwhile.
+const LONGEST_SHARE: Duration = Duration::from_secs(1);
 
 /// Connects, while requests whose deadline passes are answered.
 pub(super) async fn connect_for<P: Protocol>(
     task: &Running<P>,
     spawner: &Arc<dyn Spawner>,
     deadline: &Deadline,
-) -> Result<Stream> {
+) -> Result<Dialled> {
     let mut dial = pin!(dial(task.shared.clone(), spawner, deadline));
     loop {
         task.listen();
@@ -47,16 +51,45 @@ pub(super) async fn connect_for<P: Protocol>(
     }
 }
 
-async fn dial<P: Protocol>(shared: Arc<Shared<P>>, spawner: &Arc<dyn Spawner>, deadline: &Deadline) -> Result<Stream> {
+/// A connection, and where it leads where the server can move.
+type Dialled = (Stream, Option<Followed>);
+
+async fn dial<P: Protocol>(shared: Arc<Shared<P>>, spawner: &Arc<dyn Spawner>, deadline: &Deadline) -> Result<Dialled> {
+    let Some(whereabouts) = &shared.tools.whereabouts else {
+        let stream = dial_one(&shared, &shared.tools.endpoint.address, spawner, deadline).await?;
+        return Ok((stream, None));
+    };
+    let epoch = whereabouts.epoch(); // what changes from here on is looked at
+    let spots = whereabouts.find_later(deadline).await?;
     let mut failure = late("connecting", deadline);
-    let places = places(shared.clone(), spawner, *deadline).await?;
+    let mut others = u32::try_from(spots.len()).unwrap_or(u32::MAX);
+    for spot in &spots {
+        others = others.saturating_sub(1);
+        let Some(left) = deadline.left() else { break };
+        let share = deadline.at_most(share(left, others).min(LONGEST_SHARE));
+        match dial_one(&shared, &spot.address, spawner, &share).await {
+            Ok(stream) => return Ok((stream, Some(Followed::new(whereabouts, spot, epoch)))),
+            Err(error) => failure = error.at_server(&spot.shown),
+        }
+    }
+    Err(failure)
+}
+
+async fn dial_one<P: Protocol>(
+    shared: &Arc<Shared<P>>,
+    address: &Address,
+    spawner: &Arc<dyn Spawner>,
+    deadline: &Deadline,
+) -> Result<Stream> {
+    let mut failure = late("connecting", deadline);
+    let places = places(shared, address, spawner, deadline).await?;
     let mut untried = u32::try_from(places.len()).unwrap_or(u32::MAX);
     for place in &places {
         let Some(left) = deadline.left() else { break };
-        match timeout(left / untried, reach(place, &shared)).await {
+        match timeout(left / untried, reach(place, address, shared)).await {
             Ok(Ok(stream)) => return Ok(stream),
             Ok(Err(error)) => failure = error,
-            Err(_) => failure = late(doing(&shared.tools.endpoint.address), deadline),
+            Err(_) => failure = late(doing(address), deadline),
         }
         untried -= 1;
     }
@@ -66,31 +99,33 @@ async fn dial<P: Protocol>(shared: Arc<Shared<P>>, spawner: &Arc<dyn Spawner>, d
 fn doing(address: &Address) -> &'static str {
     match address {
         Address::Tls(..) => "connecting and agreeing on TLS (does the server speak it on this port?)",
-        Address::Tcp(..) | Address::Unix(_) | Address::Service(_) => "connecting",
+        Address::Tcp(..) | Address::Unix(_) => "connecting",
+        Address::Service(_) => "looking for the server and connecting",
     }
 }
 
 /// The server's addresses. Certificates are read on a thread that may wait.
 async fn places<P: Protocol>(
-    shared: Arc<Shared<P>>,
+    shared: &Arc<Shared<P>>,
+    address: &Address,
     spawner: &Arc<dyn Spawner>,
-    deadline: Deadline,
+    deadline: &Deadline,
 ) -> Result<Vec<Place>> {
-    if !shared.tools.resolver.has_certificates(&shared.tools.endpoint.address) {
+    if !shared.tools.resolver.has_certificates(address) {
         let (answer, read) = oneshot::channel();
-        let shared = shared.clone();
+        let (shared, address) = (shared.clone(), address.clone());
         spawner.spawn_blocking(Box::new(move || {
-            let outcome = shared.tools.resolver.tls(&shared.tools.endpoint.address).map(drop);
+            let outcome = shared.tools.resolver.tls(&address).map(drop);
             drop(answer.send(outcome)); // nobody waits any more: fine
         }))?;
         read.await.unwrap_or_else(|_| Err(Error::new(Kind::Shutdown, "the context was shut down")))?;
     }
-    shared.tools.resolver.places_later(&shared.tools.endpoint.address, &deadline).await
+    shared.tools.resolver.places_later(address, deadline).await
 }
 
-async fn reach<P: Protocol>(place: &Place, shared: &Shared<P>) -> Result<Stream> {
+async fn reach<P: Protocol>(place: &Place, address: &Address, shared: &Shared<P>) -> Result<Stream> {
     let mut stream = plain(place, &shared.tools.endpoint.resting).await.map_err(|error| no_connection(&error))?;
-    if let Some(tls) = shared.tools.resolver.tls(&shared.tools.endpoint.address)? {
+    if let Some(tls) = shared.tools.resolver.tls(address)? {
         stream.secure(tls).await.inspect_err(|_| shared.tools.resolver.tls_failed())?;
     }
     Ok(stream)

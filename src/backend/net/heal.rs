@@ -8,6 +8,8 @@ use std::time::{Duration, Instant};
 const SHORTEST: Duration = Duration::from_millis(10);
 /// The longest pause, before it is varied.
 const LONGEST: Duration = Duration::from_secs(1);
+/// The longest one where the server can move: it may be found elsewhere at any moment.
+const LONGEST_SEARCH: Duration = Duration::from_millis(160);
 /// A server that was there so short a time ago is perhaps only being restarted: what is queued waits for it.
 const GRACE: Duration = Duration::from_millis(500);
 
@@ -33,13 +35,18 @@ impl Healing {
         *self = Self { lost: Some(now), ..Self::default() };
     }
 
-    /// There was no connection, or it was lost before it worked. How long to wait now.
-    pub(super) fn failed(&mut self, now: Instant) -> Duration {
-        let pause = SHORTEST.saturating_mul(1 << self.failures.min(16)).min(LONGEST);
+    /// There was no connection, or it was lost before it worked. How long to wait now; not as long where the server
+    /// `moves`.
+    pub(super) fn failed(&mut self, now: Instant, moves: bool) -> Duration {
+        let pause = pause(self.failures, if moves { LONGEST_SEARCH } else { LONGEST });
         self.failures = self.failures.saturating_add(1);
-        let pause = varied(pause);
         self.not_before = Some(now + pause);
         pause
+    }
+
+    /// Whether the failures in a row have doubled since this last was so.
+    pub(super) fn is_milestone(&self) -> bool {
+        self.failures.is_power_of_two()
     }
 
     /// Until when to wait.
@@ -51,6 +58,15 @@ impl Healing {
     pub(super) fn was_there(&self, now: Instant) -> bool {
         self.lost.is_some_and(|lost| now.saturating_duration_since(lost) < GRACE)
     }
+}
+
+/// The pause after so many failures in a row, where the server can move.
+pub(super) fn short_pause(failures: u32) -> Duration {
+    pause(failures, LONGEST_SEARCH)
+}
+
+fn pause(failures: u32, longest: Duration) -> Duration {
+    varied(SHORTEST.saturating_mul(1 << failures.min(16)).min(longest))
 }
 
 /// Between half and one and a half times a pause.
@@ -69,13 +85,13 @@ mod tests {
         assert_eq!(healing.not_before(), None);
         for failure in 0..100 {
             let plain = SHORTEST.saturating_mul(1 << failure.min(16)).min(LONGEST);
-            let pause = healing.failed(now);
+            let pause = healing.failed(now, false);
             assert!(pause >= plain / 2 && pause <= plain * 3 / 2, "{pause:?} after {failure}");
             assert_eq!(healing.not_before(), Some(now + pause));
         }
         healing.lost(now);
         assert!(healing.not_before().is_none() && healing.was_there(now) && !healing.was_there(now + GRACE));
-        assert!(healing.failed(now) <= SHORTEST * 3 / 2);
+        assert!(healing.failed(now, false) <= SHORTEST * 3 / 2);
         healing.worked();
         assert!(!healing.was_there(now));
         let pauses: std::collections::HashSet<_> = (0..50).map(|_| varied(LONGEST)).collect();

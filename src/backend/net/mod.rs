@@ -23,6 +23,7 @@ mod pool;
 mod protocol;
 mod queue;
 mod recent;
+mod repeat;
 mod request;
 mod running;
 mod server;
@@ -33,7 +34,9 @@ mod stream;
 mod tls;
 #[cfg(feature = "tls")]
 mod tls_fault;
+mod visit;
 mod waiting;
+mod whereabouts;
 mod wire;
 
 #[cfg(feature = "memcached")]
@@ -45,3 +48,8 @@ pub(crate) use pool::Pool;
 pub(crate) use protocol::{Decoding, Endpoint, Expecting, Nature, Next, Protocol, Reading, Way};
 pub(crate) use server::Server;
 pub(crate) use spread::{Spread, divide};
+#[cfg(feature = "redis")]
+pub(crate) use visit::Visitor;
+pub(crate) use whereabouts::Finder;
+#[cfg(feature = "redis")]
+pub(crate) use whereabouts::{Spot, Unfound};

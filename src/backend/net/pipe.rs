@@ -16,8 +16,10 @@ use super::lanes::Front;
 use super::protocol::{Endpoint, Protocol};
 use super::queue::{Queue, Waiting};
 use super::recent::Recent;
+use super::repeat::Again;
 use super::running::Running;
 use super::session;
+use super::whereabouts::Whereabouts;
 use crate::backend::fence::Scope;
 use crate::backend::{Request, Spawner, Ticket};
 use crate::error::Error;
@@ -46,10 +48,14 @@ pub(super) struct Tools<P> {
     pub(super) protocol: P,
     /// Finds addresses.
     pub(super) resolver: Arc<Resolver>,
+    /// Knows where the server is, where it moves.
+    pub(super) whereabouts: Option<Arc<Whereabouts>>,
     /// Whether the server is left alone.
     pub(super) breaker: Arc<Breaker>,
     /// What its health is told by.
     pub(super) counts: Arc<Counts>,
+    /// The most bytes that are taken of the answers of one blocking exchange.
+    pub(super) most: usize,
     /// Hears of connections.
     pub(super) log: Arc<dyn Log>,
     /// Keys with large values.
@@ -85,6 +91,24 @@ impl Kick {
     }
 }
 
+impl<P: Protocol> Tools<P> {
+    /// For a server that nothing is known of yet.
+    pub(super) fn new(endpoint: Endpoint, protocol: P, log: Arc<dyn Log>) -> Self {
+        let breaker = Breaker::new(endpoint.breaker, endpoint.shown.clone(), log.clone());
+        Self {
+            resolver: Arc::default(),
+            whereabouts: endpoint.finder.clone().map(|finder| Arc::new(Whereabouts::new(finder))),
+            breaker: Arc::new(breaker.watched(endpoint.watch.clone()).eager(endpoint.finder.is_some())),
+            counts: Arc::default(),
+            most: usize::MAX,
+            endpoint: Arc::new(endpoint),
+            protocol,
+            log,
+            recent: Arc::default(),
+        }
+    }
+}
+
 impl<P: Protocol> Pipe<P> {
     /// A pipe that connects when it is first used.
     pub(super) fn new(tools: Tools<P>) -> Self {
@@ -110,6 +134,7 @@ impl<P: Protocol> Pipe<P> {
         promised: bool,
     ) -> std::result::Result<Kick, (Ticket, Error)> {
         let shared = &*self.shared;
+        let repeat = shared.tools.whereabouts.as_ref().and_then(|_| Again::of(request));
         let mut queue = shared.queue.lock();
         let before = queue.out.len();
         let expect = match queue.write(&shared.tools.protocol, request, scope, promised) {
@@ -127,6 +152,7 @@ impl<P: Protocol> Pipe<P> {
             size,
             again: false,
             greets: false,
+            repeat,
         });
         queue.submitted += 1;
         queue.note(scope);

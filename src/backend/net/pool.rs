@@ -1,15 +1,12 @@
 //! The blocking connections of a store: as many as there are callers at the same time, up to a limit.
 
-use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use super::blocking::{Connection, Failure};
-use super::breaker::Breaker;
-use super::connect::Resolver;
-use super::counts::Counts;
 use super::fault::{late, placed};
 use super::pipe::Tools;
-use super::protocol::{Endpoint, FrameOf, Nature, Protocol, Reading};
+use super::protocol::{FrameOf, Nature, Protocol, Reading};
+use super::repeat::Repeats;
 use crate::error::{Error, Kind, Result};
 use crate::lock::{Condvar, Mutex};
 use crate::timeout::Deadline;
@@ -22,11 +19,7 @@ const PING_SHARE: u32 = 8;
 
 /// The connections and what is needed to make them.
 pub(crate) struct Pool<P: Protocol> {
-    endpoint: Arc<Endpoint>,
-    protocol: P,
-    resolver: Arc<Resolver>,
-    breaker: Arc<Breaker>,
-    counts: Arc<Counts>,
+    tools: Tools<P>,
     state: Mutex<State<P>>,
     freed: Condvar,
 }
@@ -58,7 +51,7 @@ impl<P: Protocol> Idle<P> {
     /// Looks at the connection before it is used again. One that rested for long is asked.
     fn look(&mut self, nature: Nature, protocol: &P, check: Option<Duration>, deadline: &Deadline) -> Found {
         // One that came through fork is shared with the parent: nothing is said over it.
-        if !self.connection.is_ours() {
+        if !self.connection.is_ours() || !self.connection.is_current() {
             return Found::Gone;
         }
         let rested = began(deadline).saturating_duration_since(self.used);
@@ -83,15 +76,14 @@ struct Place<'a, P: Protocol> {
     waited: bool,
 }
 
+/// A place, and a connection that rested there if there is one.
+type Turn<'a, P> = (Place<'a, P>, Option<Connection<P>>);
+
 impl<P: Protocol> Pool<P> {
     /// A pool without connections.
     pub(super) fn new(tools: &Tools<P>) -> Self {
         Self {
-            endpoint: tools.endpoint.clone(),
-            protocol: tools.protocol.clone(),
-            resolver: tools.resolver.clone(),
-            breaker: tools.breaker.clone(),
-            counts: tools.counts.clone(),
+            tools: tools.clone(),
             state: Mutex::new(State { idle: Vec::new(), open: 0, waiting: 0 }),
             freed: Condvar::new(),
         }
@@ -104,7 +96,21 @@ impl<P: Protocol> Pool<P> {
         deadline: &Deadline,
         write: impl Fn(&mut Vec<u8>) -> Result<R>,
     ) -> Result<R::Answer> {
-        self.begin(nature, deadline, &write)?.end(deadline, write)
+        self.admit(deadline)?;
+        let mut repeats = Repeats::default();
+        loop {
+            let turn = self.turn(nature, deadline).map_err(|error| repeats.told(error))?;
+            let answer = self.send(turn, nature, deadline, &write).and_then(|begun| begun.end(deadline, &write));
+            let (Err(error), Some(whereabouts)) = (&answer, &self.tools.whereabouts) else { return answer };
+            repeats.failed(error.clone(), nature, whereabouts, deadline).inspect_err(|error| {
+                self.tools.breaker.failed(error, deadline);
+            })?;
+        }
+    }
+
+    /// Whether calls fail at once now.
+    fn admit(&self, deadline: &Deadline) -> Result<()> {
+        self.tools.breaker.admit_for(deadline).map_err(|error| placed(error, &self.tools.endpoint.shown, false))
     }
 
     /// Sends what begins an operation. Whoever asks several servers sends to all before the first answer is read.
@@ -114,10 +120,26 @@ impl<P: Protocol> Pool<P> {
         deadline: &Deadline,
         write: impl Fn(&mut Vec<u8>) -> Result<R>,
     ) -> Result<Begun<'_, P, R>> {
-        let unsent = |error| placed(error, &self.endpoint.shown, false);
-        self.breaker.admit_for(deadline).map_err(unsent)?;
-        let place = self.check_out(nature, deadline).inspect_err(|_| self.breaker.abstained());
-        let (place, rested) = place.map_err(unsent)?;
+        self.admit(deadline)?;
+        self.send(self.turn(nature, deadline)?, nature, deadline, write)
+    }
+
+    /// See [`Pool::check_out`].
+    fn turn(&self, nature: Nature, deadline: &Deadline) -> Result<Turn<'_, P>> {
+        self.check_out(nature, deadline).map_err(|error| {
+            self.tools.breaker.abstained();
+            placed(error, &self.tools.endpoint.shown, false)
+        })
+    }
+
+    fn send<'a, R: Reading<Frame = FrameOf<P>>>(
+        &'a self,
+        (place, rested): Turn<'a, P>,
+        nature: Nature,
+        deadline: &Deadline,
+        write: impl Fn(&mut Vec<u8>) -> Result<R>,
+    ) -> Result<Begun<'a, P, R>> {
+        let unsent = |error| placed(error, &self.tools.endpoint.shown, false);
         let reused = rested.is_some();
         let mut connection = match rested {
             Some(connection) => connection,
@@ -127,7 +149,7 @@ impl<P: Protocol> Pool<P> {
         let reading = match write(&mut connection.out) {
             Ok(reading) => reading,
             Err(error) => {
-                self.breaker.abstained();
+                self.tools.breaker.abstained();
                 place.give_back(connection, deadline);
                 return Err(unsent(error));
             }
@@ -137,18 +159,18 @@ impl<P: Protocol> Pool<P> {
     }
 
     fn connect(&self, deadline: &Deadline) -> Result<Connection<P>> {
-        Connection::open(&self.endpoint, &self.protocol, &self.resolver, &self.counts, deadline)
+        Connection::open(&self.tools, deadline)
     }
 
     /// A place, and a connection that rested there if there is one; at the limit the next that is given back.
-    fn check_out(&self, nature: Nature, deadline: &Deadline) -> Result<(Place<'_, P>, Option<Connection<P>>)> {
+    fn check_out(&self, nature: Nature, deadline: &Deadline) -> Result<Turn<'_, P>> {
         let mut waited = false;
         let mut state = self.state.lock();
         loop {
             if let Some(mut idle) = state.idle.pop() {
                 let place = Place { pool: self, waited };
                 drop(state);
-                match idle.look(nature, &self.protocol, self.endpoint.resting.check, deadline) {
+                match idle.look(nature, &self.tools.protocol, self.tools.endpoint.resting.check, deadline) {
                     Found::Usable => return Ok((place, Some(idle.connection))),
                     Found::Gone => drop((idle, place)),
                     Found::Silent => {
@@ -159,13 +181,15 @@ impl<P: Protocol> Pool<P> {
                 state = self.state.lock();
                 continue;
             }
-            if state.open < self.endpoint.max_connections.max(1) {
+            if state.open < self.tools.endpoint.max_connections.max(1) {
                 state.open += 1;
                 return Ok((Place { pool: self, waited }, None));
             }
             let Some(left) = deadline.left() else {
-                let doing =
-                    format!("waiting for one of {} connections, see {}", state.open, self.endpoint.connections_setting);
+                let doing = format!(
+                    "waiting for one of {} connections, see {}",
+                    state.open, self.tools.endpoint.connections_setting
+                );
                 return Err(late(&doing, deadline));
             };
             waited = true;
@@ -202,7 +226,7 @@ impl<P: Protocol, R: Reading<Frame = FrameOf<P>>> Begun<'_, P, R> {
     pub(super) fn end(self, deadline: &Deadline, write: impl Fn(&mut Vec<u8>) -> Result<R>) -> Result<R::Answer> {
         let Self { place, mut connection, reading, reused, nature, failure } = self;
         let pool = place.pool;
-        let sent = |error| placed(error, &pool.endpoint.shown, nature != Nature::Reads);
+        let sent = |error| placed(error, &pool.tools.endpoint.shown, nature != Nature::Reads);
         let outcome = failure.map_or_else(|| connection.end(reading, deadline), Err);
         let outcome = match outcome {
             Err(failure) if failure.dead && reused && nature != Nature::WritesOnce => {
@@ -217,28 +241,32 @@ impl<P: Protocol, R: Reading<Frame = FrameOf<P>>> Begun<'_, P, R> {
         };
         let answer = outcome.map_err(|Failure { error, .. }| {
             place.failed(&error, deadline);
-            sent(error)
+            sent(connection.blamed(error))
         })?;
-        pool.breaker.worked();
+        pool.tools.breaker.worked();
+        let answer = answer.map_err(|error| placed(connection.blamed(error), &pool.tools.endpoint.shown, false));
         place.give_back(connection, deadline);
-        answer.map_err(|error| placed(error, &pool.endpoint.shown, false))
+        answer
     }
 }
 
 impl<P: Protocol> Place<'_, P> {
     /// What was tried here failed.
     fn failed(&self, error: &Error, deadline: &Deadline) {
+        if self.pool.tools.whereabouts.is_some() {
+            return; // it counts when the call gives up
+        }
         // Who waited for a turn had less time: that says nothing about the server.
         if self.waited && error.kind() == Kind::Timeout {
-            self.pool.breaker.abstained();
+            self.pool.tools.breaker.abstained();
         } else {
-            self.pool.breaker.failed(error, deadline);
+            self.pool.tools.breaker.failed(error, deadline);
         }
     }
 
     fn give_back(self, connection: Connection<P>, deadline: &Deadline) {
-        if !connection.is_reusable() {
-            return; // something came that nobody asked for
+        if !connection.is_reusable() || !connection.is_current() {
+            return; // something came that nobody asked for, or it leads to the wrong place
         }
         let pool = self.pool;
         std::mem::forget(self);

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use super::breaker::Watch;
 use super::pool::Pool;
+use super::whereabouts::Finder;
 use crate::backend::{Backend, Reply, Request};
 use crate::config::{Address, BreakerRule, Resting};
 use crate::error::{Error, Result};
@@ -28,6 +29,8 @@ pub(crate) struct Endpoint {
     pub(crate) resting: Resting,
     /// When calls are to fail at once; `None`: never.
     pub(crate) breaker: Option<BreakerRule>,
+    /// Finds it, where it moves; `None`: it is where the address says.
+    pub(crate) finder: Option<Arc<dyn Finder>>,
     /// Hears how the server does.
     pub(crate) watch: Option<Arc<dyn Watch>>,
 }

@@ -1,6 +1,7 @@
 //! What gathers for a connection: commands, whom their replies are for, and what is under way on which keys.
 
 use super::protocol::{Expecting, Protocol};
+use super::repeat::Again;
 use super::request;
 use crate::backend::fence::Scope;
 use crate::backend::fence::place;
@@ -67,6 +68,8 @@ pub(super) struct Waiting<E> {
     pub(super) again: bool,
     /// These are a connection's first commands, which no caller asked for.
     pub(super) greets: bool,
+    /// To send it once more, where the server can move.
+    pub(super) repeat: Option<Box<Again>>,
 }
 
 impl<E> Queue<E> {
@@ -149,8 +152,20 @@ impl<E> Queue<E> {
     }
 }
 
+impl<E> Waiting<E> {
+    /// A place to which no reply comes.
+    pub(super) fn empty(deadline: Deadline) -> Self {
+        Self { ticket: None, expect: None, deadline, size: 0, again: false, greets: false, repeat: None }
+    }
+}
+
 impl<E: Expecting> Waiting<E> {
-    /// Whether the server may have changed something when no answer comes.
+    /// Whether the server may have changed something when no answer comes; `sent`: over this connection, or at all.
+    pub(super) fn maybe_done(&self, sent: bool) -> bool {
+        (sent || self.repeat.as_ref().is_some_and(|repeat| repeat.is_open())) && self.writes()
+    }
+
+    /// Whether it is a write.
     pub(super) fn writes(&self) -> bool {
         self.expect.as_ref().is_some_and(E::writes)
     }

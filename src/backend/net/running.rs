@@ -81,14 +81,11 @@ impl<P: Protocol> Running<P> {
     pub(super) fn sweep(&self, now: Instant, doing: &str) -> Option<Instant> {
         let mut overdue = Vec::new();
         let mut queue = self.shared.queue.lock();
-        let next = sweep(&mut queue.waiting, now, &mut overdue);
+        let next = sweep(&mut queue.waiting, now, &mut overdue, false); // they were never sent over this connection
         if !overdue.is_empty() {
             queue.forget_late();
         }
         drop(queue);
-        for (.., may_have_happened) in &mut overdue {
-            *may_have_happened = false; // it was never sent
-        }
         self.answer_late(overdue, doing);
         next
     }
@@ -110,7 +107,7 @@ impl<P: Protocol> Running<P> {
     pub(super) fn fail(&self, places: impl IntoIterator<Item = Waiting<P::Expect>>, error: &Error, sent: bool) {
         let mut answers = Answers::default();
         for place in places {
-            let writes = sent && place.writes();
+            let writes = place.maybe_done(sent);
             if let Some(ticket) = place.ticket {
                 answers.push(ticket, Err(placed(error.clone(), &self.shared.tools.endpoint.shown, writes)));
             }
@@ -171,6 +168,7 @@ pub(super) fn sweep<'a, E: Expecting + 'a>(
     places: impl IntoIterator<Item = &'a mut Waiting<E>>,
     now: Instant,
     overdue: &mut Vec<(Ticket, Deadline, bool)>,
+    sent: bool,
 ) -> Option<Instant> {
     let mut next: Option<Instant> = None;
     for place in places.into_iter().filter(|place| place.ticket.is_some()) {
@@ -178,7 +176,7 @@ pub(super) fn sweep<'a, E: Expecting + 'a>(
         if end > now {
             next = Some(next.map_or(end, |next| next.min(end)));
         } else if let Some(ticket) = place.ticket.take() {
-            overdue.push((ticket, place.deadline, place.writes()));
+            overdue.push((ticket, place.deadline, place.maybe_done(sent)));
         }
     }
     next

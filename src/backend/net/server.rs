@@ -8,7 +8,6 @@ use std::time::Duration;
 use bytes::Bytes;
 
 use super::breaker::Breaker;
-use super::connect::Resolver;
 use super::counts::Counts;
 use super::fault::{late, placed, unexpected};
 use super::lanes::Front;
@@ -40,6 +39,8 @@ pub(crate) struct Server<P: Protocol> {
     counts: Arc<Counts>,
     /// Synchronous calls that are under way.
     callers: AtomicUsize,
+    /// Whether the server can move.
+    moves: bool,
     generation: u32,
 }
 
@@ -53,21 +54,16 @@ impl<P: Protocol> Server<P> {
     /// A cache that connects when it is first used, and again when a connection was lost. `spawner` runs the
     /// asynchronous operations; `log` hears of connections that come and go.
     pub(crate) fn open(endpoint: Endpoint, protocol: P, spawner: Arc<dyn Spawner>, log: Arc<dyn Log>) -> Self {
-        if matches!(endpoint.address, Address::Tls(..)) {
+        let speaks_tls = match &endpoint.address {
+            Address::Tls(..) => true,
+            Address::Service(service) => service.speaks_tls(),
+            Address::Tcp(..) | Address::Unix(_) => false,
+        };
+        if speaks_tls {
             super::tls::warm_up();
         }
         let shown = endpoint.shown.clone();
-        let tools = Tools {
-            resolver: Arc::new(Resolver::default()),
-            breaker: Arc::new(
-                Breaker::new(endpoint.breaker, shown.clone(), log.clone()).watched(endpoint.watch.clone()),
-            ),
-            counts: Arc::new(Counts::default()),
-            endpoint: Arc::new(endpoint),
-            protocol: protocol.clone(),
-            log,
-            recent: Arc::default(),
-        };
+        let tools = Tools::new(endpoint, protocol.clone(), log);
         let pool = Arc::new(Pool::new(&tools));
         Self {
             calls: protocol.calls(pool.clone()),
@@ -75,6 +71,7 @@ impl<P: Protocol> Server<P> {
             shown,
             breaker: tools.breaker.clone(),
             counts: tools.counts.clone(),
+            moves: tools.whereabouts.is_some(),
             front: Front::new(tools, spawner),
             protocol,
             callers: AtomicUsize::new(0),
@@ -121,7 +118,7 @@ impl<P: Protocol> Server<P> {
         };
         let lost = match error.kind() {
             Kind::Connection | Kind::Busy => error.is_retriable(),
-            kind => kind == Kind::Shutdown,
+            kind => kind == Kind::Shutdown || (self.moves && error.was_turned_away()),
         };
         if !lost || (error.may_have_happened() && nature == Nature::WritesOnce) {
             return Err(error);
@@ -133,8 +130,9 @@ impl<P: Protocol> Server<P> {
     /// Sends a request, and leaves the answer for [`Sent::answer`]: for who asks several servers at once.
     pub(crate) fn send<'a>(&'a self, request: Request<'a>, deadline: Deadline) -> Sent<'a, P> {
         let crowd = Crowd::join(&self.callers);
-        // One that shares a connection, or needs several rounds, is carried out as a whole when its turn comes.
-        let apart = crowd.size <= CALLERS_APART || !self.may_share(&request);
+        // One that shares a connection, needs several rounds or may have to be repeated is carried out as a whole when its
+        // turn comes.
+        let apart = !self.moves && (crowd.size <= CALLERS_APART || !self.may_share(&request));
         let begun = (apart && matches!(self.protocol.way(&request), Way::Exchange)).then(|| {
             let number = request::scope(&request).first();
             let write = |out: &mut Vec<u8>| self.protocol.write(out, &request, number);

@@ -1,5 +1,8 @@
 //! The asynchronous transport, inside: the one task of a connection. It connects, sends what gathered, reads, answers
-//! in order, lets nobody wait longer than their deadline, and connects again when the connection is lost.
+//! in order, lets nobody wait longer than their deadline, and connects again when the connection is lost. `follow` is
+//! for servers that move.
+
+mod follow;
 
 use std::collections::VecDeque;
 use std::future::poll_fn;
@@ -20,6 +23,7 @@ use super::protocol::{Decoding, Expecting, FrameOf, Next, Protocol, Reading};
 use super::queue::Waiting;
 use super::running::{Running, sweep};
 use super::stream::Stream;
+use super::whereabouts::Followed;
 use crate::backend::{Answers, Reply, Spawner};
 use crate::error::{Error, Kind, Result};
 use crate::log::Level;
@@ -45,20 +49,32 @@ pub(super) async fn run<P: Protocol>(mut task: Running<P>, spawner: Arc<dyn Spaw
         }
         let deadline = Budget::new(task.shared.tools.endpoint.connect.unwrap_or(CONNECT)).start();
         match connect_for(&task, &spawner, &deadline).await {
-            Ok(stream) => {
-                let mut session = Session::new(stream, &task.shared, deadline);
+            Ok((stream, followed)) => {
+                let mut session = Session::new(stream, followed, &task.shared, deadline);
                 let Err(error) = session.serve(&mut task).await else { return };
-                session.end(&task, error);
+                let hopeless =
+                    if session.followed.is_some() { session.leave(&task, error) } else { session.end(&task, error) };
+                if let Some(error) = hopeless {
+                    return task.end(&error);
+                }
                 if task.end_if_idle() {
                     return;
                 }
             }
             Err(error) => {
                 task.shared.tools.counts.failed();
-                let waits = task.shared.healing.lock().was_there(Instant::now());
-                not_connected(&task.shared, &error, &deadline);
+                let moves = task.shared.tools.whereabouts.as_ref();
+                let waits = match moves {
+                    Some(whereabouts) => whereabouts.is_worth_waiting(&error),
+                    None => task.shared.healing.lock().was_there(Instant::now()),
+                };
+                let moves = moves.is_some();
+                not_connected(&task.shared, &error, &deadline, moves && waits);
                 if !waits || error.kind() == Kind::Shutdown {
                     return task.end(&error);
+                }
+                if moves && task.end_if_idle() {
+                    return;
                 }
             }
         }
@@ -84,13 +100,20 @@ async fn wait_for_turn<P: Protocol>(task: &mut Running<P>) -> bool {
     }
 }
 
-/// There is no connection, or it was lost before it worked.
-fn not_connected<P: Protocol>(shared: &Shared<P>, error: &Error, deadline: &Deadline) {
-    shared.tools.breaker.failed(error, deadline);
+/// There is no connection, or it was lost before it worked. `waits`: those who wait go on waiting for one, since the
+/// server may be found elsewhere.
+fn not_connected<P: Protocol>(shared: &Shared<P>, error: &Error, deadline: &Deadline, waits: bool) {
+    if !waits {
+        shared.tools.breaker.failed(error, deadline);
+    }
     shared.ill.store(true, Ordering::Relaxed);
-    let pause = shared.healing.lock().failed(Instant::now()).as_millis();
-    let (shown, why) = (&shared.tools.endpoint.shown, error.reason());
-    shared.tools.log.record(Level::Warning, &format_args!("{shown}: {why}; the next try in {pause} ms"));
+    let mut healing = shared.healing.lock();
+    let pause = healing.failed(Instant::now(), shared.tools.whereabouts.is_some()).as_millis();
+    // pauses are short while a server is looked for: not every try is worth a line
+    let level = if waits && !healing.is_milestone() { Level::Debug } else { Level::Warning };
+    drop(healing);
+    let (shown, why) = (error.server().unwrap_or(&shared.tools.endpoint.shown), error.reason());
+    shared.tools.log.record(level, &format_args!("{shown}: {why}; the next try in {pause} ms"));
 }
 
 /// One connection.
@@ -116,11 +139,19 @@ struct Session<P: Protocol> {
     /// When deadlines are to be looked at next.
     due: Instant,
     timer: Pin<Box<Sleep>>,
+    /// Where it leads, where the server can move.
+    followed: Option<Followed>,
+    /// It is given up: why, and until when it may go on answering.
+    leaving: Option<(Error, Instant)>,
+    /// What the next connection is to do, in order.
+    spared: Vec<Waiting<P::Expect>>,
+    /// When something was last sent while no reply was owed.
+    asked: Instant,
     _open: Open,
 }
 
 impl<P: Protocol> Session<P> {
-    fn new(stream: Stream, shared: &Shared<P>, deadline: Deadline) -> Self {
+    fn new(stream: Stream, followed: Option<Followed>, shared: &Shared<P>, deadline: Deadline) -> Self {
         let now = Instant::now();
         let mut sending = Vec::new();
         let greeting = shared.tools.protocol.greet(&mut sending).map(|greeting| Waiting {
@@ -130,6 +161,7 @@ impl<P: Protocol> Session<P> {
             size: 0,
             again: true,
             greets: true,
+            repeat: None,
         });
         if greeting.is_none() {
             shared.tools.log.record(Level::Info, &format_args!("{}: connected", shared.tools.endpoint.shown));
@@ -148,6 +180,10 @@ impl<P: Protocol> Session<P> {
             answered: now,
             due: now,
             timer: Box::pin(sleep_until((now + FAR).into())),
+            followed,
+            leaving: None,
+            spared: Vec::new(),
+            asked: now,
             _open: shared.tools.counts.opened(),
         }
     }
@@ -171,6 +207,7 @@ impl<P: Protocol> Session<P> {
             if now >= self.due {
                 self.look_at_deadlines(task, now)?;
             }
+            self.follow(now)?;
             if moved.received || moved.sent {
                 rounds += 1;
                 if rounds % ROUNDS == 0 {
@@ -185,11 +222,12 @@ impl<P: Protocol> Session<P> {
                 return Ok(());
             }
             let unsent = self.sent < self.sending.len();
-            if unsent {
+            let held = self.holds();
+            if unsent || held {
                 // What is queued meanwhile is not taken: nobody tells when it is due.
                 self.due = self.due.min(now + BLOCKED_PAUSE);
             }
-            if unsent || task.sleep() {
+            if unsent || held || task.sleep() {
                 self.rest(task, unsent).await?;
                 self.rested = true;
             }
@@ -197,7 +235,7 @@ impl<P: Protocol> Session<P> {
     }
 
     fn step(&mut self, task: &Running<P>) -> Result<Moved> {
-        if self.sent == self.sending.len() {
+        if self.sent == self.sending.len() && !self.holds() {
             if std::mem::take(&mut self.rested) && self.places.is_empty() {
                 // What gathered meanwhile must not be sent to nobody: then it would be lost, or have to be sent again.
                 self.stream.is_open().map_err(|error| lost(&reason(&error)))?;
@@ -205,6 +243,9 @@ impl<P: Protocol> Session<P> {
             let known = self.places.len();
             if task.take(&mut self.sending, &mut self.places) {
                 self.sent = 0;
+                if known == 0 {
+                    self.asked = Instant::now();
+                }
             }
             self.sent = self.sent.min(self.sending.len()); // a large buffer was given back
             for place in self.places.iter().skip(known) {
@@ -220,9 +261,8 @@ impl<P: Protocol> Session<P> {
 
     /// Takes away places in front to which no reply comes.
     fn pass_over(&mut self) {
-        while self.places.front().is_some_and(|place| place.expect.is_none()) {
-            self.places.pop_front();
-            self.completed += 1;
+        while let Some(place) = self.places.pop_front_if(|place| place.expect.is_none()) {
+            self.count(1, place.deadline);
         }
     }
 
@@ -263,24 +303,28 @@ impl<P: Protocol> Session<P> {
     }
 
     fn answer(&mut self, task: &Running<P>, frame: FrameOf<P>) -> Result<()> {
-        let Some(Waiting { ticket, expect: Some(expect), deadline, size, again, greets }) = self.places.pop_front()
+        let Some(Waiting { ticket, expect: Some(expect), deadline, size, again, greets, repeat }) =
+            self.places.pop_front()
         else {
             return Err(unexpected());
         };
         let shared = &*task.shared;
-        let shown = &shared.tools.endpoint.shown;
+        let shown = self.followed.as_ref().map_or(&shared.tools.endpoint.shown, Followed::shown).clone();
         let (before, writes) = (self.sending.len(), expect.writes());
         let counts = u64::from(!greets);
         let key = expect.key();
         match expect.read(frame, &mut self.sending) {
             Next::Done(answer) => {
-                self.completed += counts;
+                let Some((answer, ticket)) = self.spare((answer, ticket), deadline, repeat, writes) else {
+                    return Ok(());
+                };
+                self.count(counts, deadline);
                 if let (Some(key), Ok(Some(Reply::Value(Some(value))))) = (key, &answer) {
                     shared.tools.recent.saw(key, value.bytes.len());
                 }
                 match (ticket, answer) {
                     (Some(ticket), Ok(Some(reply))) => self.answers.push(ticket, Ok(reply)),
-                    (Some(ticket), Err(error)) => self.answers.push(ticket, Err(placed(error, shown, false))),
+                    (Some(ticket), Err(error)) => self.answers.push(ticket, Err(placed(error, &shown, false))),
                     _ if greets => shared.tools.log.record(Level::Info, &format_args!("{shown}: connected")),
                     _ => {} // nobody waits any more
                 }
@@ -289,13 +333,13 @@ impl<P: Protocol> Session<P> {
                 // A further command stands behind all others, and so does its reply; `keep` goes by its bytes.
                 let further = self.sending.len() - before;
                 let size = if further > 0 { further } else { size };
-                let place = Waiting { ticket, expect: Some(expect), deadline, size, again, greets };
+                let place = Waiting { ticket, expect: Some(expect), deadline, size, again, greets, repeat };
                 if further > 0 { self.places.push_back(place) } else { self.places.push_front(place) }
             }
             Next::Broken(error) => {
-                self.completed += counts;
+                self.count(counts, deadline);
                 if let Some(ticket) = ticket {
-                    self.answers.push(ticket, Err(placed(error.clone(), shown, writes)));
+                    self.answers.push(ticket, Err(placed(error.clone(), &shown, writes)));
                 }
                 return Err(error);
             }
@@ -307,7 +351,7 @@ impl<P: Protocol> Session<P> {
     /// reply and is silent for as long again, or sends for much longer without ending one, is taken for dead.
     fn look_at_deadlines(&mut self, task: &Running<P>, now: Instant) -> Result<()> {
         let mut overdue = Vec::new();
-        let mut next = sweep(&mut self.places, now, &mut overdue).unwrap_or(now + FAR);
+        let mut next = sweep(&mut self.places, now, &mut overdue, true).unwrap_or(now + FAR);
         task.answer_late(overdue, "waiting for the reply");
         if let Some(queued) = task.sweep(now, "waiting to be sent") {
             next = next.min(queued);
@@ -352,8 +396,8 @@ impl<P: Protocol> Session<P> {
         ready.await.map_err(|error| lost(&reason(&error)))
     }
 
-    /// Answers everybody, since the connection broke.
-    fn end(mut self, task: &Running<P>, error: Error) {
+    /// Answers everybody, since the connection broke. There is never an error for those who are queued.
+    fn end(mut self, task: &Running<P>, error: Error) -> Option<Error> {
         let shared = &*task.shared;
         let gone = self.places.iter().filter(|place| !place.greets).count();
         let oldest = self.places.front().map(|place| place.deadline);
@@ -380,9 +424,10 @@ impl<P: Protocol> Session<P> {
             let text = format_args!("{shown}: {}; {gone} requests were under way, connecting again", why.reason());
             shared.tools.log.record(level, &text);
         } else {
-            not_connected(shared, &why, &oldest.unwrap_or_else(|| Budget::new(CONNECT).start()));
+            not_connected(shared, &why, &oldest.unwrap_or_else(|| Budget::new(CONNECT).start()), false);
         }
         task.complete(u64::try_from(gone).unwrap_or(u64::MAX));
+        None
     }
 
     /// Takes out what may be sent once more over another connection: what was not sent at all, and reads that no sent

@@ -9,14 +9,23 @@ const MAX_SHOWN: usize = 200;
 const PASSING: [&[u8]; 8] =
     [b"LOADING", b"BUSY", b"TRYAGAIN", b"CLUSTERDOWN", b"MASTERDOWN", b"OOM", b"NOREPLICAS", b"UNBLOCKED"];
 
+/// Error codes of a server that did nothing because of what it is at the moment.
+const TURNING_AWAY: [&[u8]; 3] = [b"READONLY", b"LOADING", b"MASTERDOWN"];
+
 /// An error reply as an error of ours.
 pub(super) fn answered(text: &[u8]) -> Error {
     let code = text.split(|byte| *byte == b' ').next().unwrap_or_default();
+    let error = with_code(code, text);
+    if TURNING_AWAY.contains(&code) { error.turned_away() } else { error }
+}
+
+fn with_code(code: &[u8], text: &[u8]) -> Error {
     let said = shown(text);
     match code {
         b"WRONGTYPE" => Error::new(Kind::Type, "the key holds another type than text (a list, a hash, …)"),
         b"READONLY" => {
-            let reason = "the server is a read-only replica; the first URL of LOCATION must be the primary";
+            let reason = "the server is a read-only replica; the first URL of LOCATION must be the primary (where \
+                          Sentinels are asked, they have not agreed on another primary yet)";
             Error::new(Kind::Server, reason)
         }
         b"NOAUTH" => {

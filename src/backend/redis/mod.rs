@@ -2,13 +2,13 @@
 //!
 //! `resp` with `decoder` is the wire format, `command` the operations, `request` the same for a queue, `calls` for
 //! callers that wait, `fault` the errors. The transports are [`net`](super::net)'s. `replicas` (with `fail_over`) and
-//! `shards` (with `ring`) are caches on several servers, `listing` what their listings have in common.
+//! `shards` (with `ring`) are caches on several servers, `listing` what their listings have in common. `sentinel` finds servers that move.
 
 use std::sync::Arc;
 
 use super::net::{self, Endpoint, Nature, Pool, Protocol, Way};
 use super::{Backend, Request, Spawner};
-use crate::config::{self, Flavor, Layout};
+use crate::config::{self, Address, Flavor, Layout};
 use crate::error::Result;
 use crate::key::MadeKey;
 use crate::log::Log;
@@ -27,6 +27,7 @@ mod replicas;
 mod request;
 mod resp;
 mod ring;
+mod sentinel;
 mod shards;
 mod transaction;
 
@@ -113,6 +114,10 @@ fn on_one(config: config::Redis, spawner: Arc<dyn Spawner>, log: Arc<dyn Log>) -
         connections_setting: "max_connections",
         resting: config.resting,
         breaker: config.breaker,
+        finder: match &config.server.address {
+            Address::Service(service) => Some(Arc::new(sentinel::Sentinels::new(service, config.flavor))),
+            Address::Tcp(..) | Address::Tls(..) | Address::Unix(_) => None,
+        },
         watch: None,
     };
     let protocol = Resp { flavor: config.flavor, server: Arc::new(config.server) };

@@ -111,6 +111,21 @@ impl Backend for Sharded {
 
     by_call!();
 
+    /// On every server whatever it has, as in DR-52: also what is not where the ring would have it.
+    fn delete_pattern(&self, pattern: &[u8], budget: Budget) -> Result<u64> {
+        let budget = budget.fixed();
+        self.servers.iter().try_fold(0, |removed, server| {
+            let more = server.delete_pattern(pattern, budget).map_err(|error| match removed {
+                0 => error,
+                _ => {
+                    let reason = format!("{}; on other servers {removed} were removed", error.reason());
+                    error.with_reason(reason)
+                }
+            })?;
+            Ok(removed + more)
+        })
+    }
+
     fn start(&self, request: Request<'_>, budget: Budget, ticket: Ticket) {
         if let Some(key) = request.key() {
             return self.of(key).start(request, budget, ticket);

@@ -7,7 +7,8 @@ use lzma_rust2::{Action, LzmaStream, Status, StreamResult, XzOptions, XzStream, 
 use super::MAX_STREAMS;
 use crate::unpack::{Fault, Room};
 
-const XZ: &[u8] = &[0xFD, b'7', b'z', b'X', b'Z', 0];
+/// The first byte of .xz, which can be none of .lzma.
+const XZ: u8 = 0xFD;
 
 /// One that a .lzma header says which has no size.
 const UNKNOWN: u64 = u64::MAX;
@@ -24,8 +25,8 @@ pub(super) fn pack(value: &[u8]) -> Result<Vec<u8>, Fault> {
     writer.finish().map_err(|_| Fault::NoMemory)
 }
 
-/// All streams, of either format; what follows the first and is none is ignored, as in Python, but for one that is cut
-/// short.
+/// All streams, of either format, with at most one filter before LZMA2; what follows the first stream and is none is
+/// ignored, as in Python, but for one that is cut short.
 pub(super) fn unpack(stored: &[u8], limit: usize) -> Result<Vec<u8>, Fault> {
     let mut room = super::room(stored, limit)?;
     let mut rest = stored;
@@ -48,20 +49,13 @@ pub(super) fn unpack(stored: &[u8], limit: usize) -> Result<Vec<u8>, Fault> {
 
 /// The stream at the beginning of `packed`: its length.
 fn stream(packed: &[u8], room: &mut Room, limit: usize) -> Result<usize, Fault> {
-    if packed.first() != XZ.first() {
+    if packed.first() != Some(&XZ) {
         let (mut reader, header) = legacy(packed, limit)?;
         let behind = packed.get(header..).unwrap_or_default();
         return Ok(header + drain(behind, room, |input, output| reader.process(input, output, Action::Finish))?);
     }
-    let head = packed.get(..XZ.len().min(packed.len())).unwrap_or_default();
-    match head {
-        _ if !XZ.starts_with(head) => Err(Fault::Broken),
-        _ if head.len() < XZ.len() => Err(Fault::CutShort),
-        _ => {
-            let mut reader = XzStream::new(false);
-            drain(packed, room, |input, output| reader.process(input, output, Action::Finish))
-        }
-    }
+    let mut reader = XzStream::new(false);
+    drain(packed, room, |input, output| reader.process(input, output, Action::Finish))
 }
 
 /// Runs a decoder to the end of its stream: the length of that.

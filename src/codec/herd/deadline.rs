@@ -1,6 +1,5 @@
 //! Another deadline for what HerdClient stored, without writing the value again: larder can read more than it writes.
 
-use super::unpack;
 use crate::codec::Codec;
 use crate::error::Result;
 use crate::stored::Stored;
@@ -22,7 +21,7 @@ impl Codec {
         let pickle = self.compressor.decompress(&stored.bytes, &self.limits)?;
         let Some(changed) = changed(&pickle, old, new) else { return Ok(None) };
         // It was found by its looks: what came of it is looked at.
-        let same = unpack(self.deserialise(&changed.clone().into())?)?.1 == Some(new);
+        let same = self.unpack_herd(self.deserialise(&changed.clone().into())?)?.1 == Some(new);
         if !same {
             return Ok(None);
         }
@@ -119,7 +118,7 @@ mod tests {
                     // Python has shorter ways for small numbers, and in protocol 1 other ones for large ones
                     let unlike_python = protocol > 0 && (new < 1 << 16 || (protocol == 1 && old == 1 << 33));
                     assert!(unlike_python || changed == write(new), "protocol {protocol}: {changed:?}");
-                    let (_, deadline) = unpack(codec.decode(&changed).unwrap()).unwrap();
+                    let (_, deadline) = codec.unpack_herd(codec.decode(&changed).unwrap()).unwrap();
                     assert_eq!(deadline, Some(new));
                 }
                 assert!(codec.with_deadline(&write(OLD), OLD + 1, OLD).unwrap().is_none());

@@ -36,5 +36,5 @@ mod serializer;
 pub mod write;
 
 pub use read::read;
-pub use serializer::{deserialise, serialise, serialise_tree};
+pub use serializer::{deserialise, glance, serialise, serialise_tree};
 pub use write::write;

@@ -17,15 +17,14 @@ use crate::value::{Limits, MAX_DIGITS, Tree, wtf8};
 /// the limits of bytes, nodes and depth.
 pub fn read(text: &[u8], limits: &Limits) -> Result<Tree> {
     within(text, limits)?;
-    read_shared(Bytes::copy_from_slice(text), limits)
+    read_shared(&Bytes::copy_from_slice(text), limits)
 }
 
 /// The same, where the tree can keep the text.
-pub fn read_shared(text: Bytes, limits: &Limits) -> Result<Tree> {
-    within(&text, limits)?;
+pub fn read_shared(text: &Bytes, limits: &Limits) -> Result<Tree> {
+    within(text, limits)?;
     let tables = Tables::new(text.clone(), limits)?;
-    let mut reader =
-        Reader { text: &text, at: 0, tables, values: Vec::new(), open: Vec::new(), limits, keys: Keys::new() };
+    let mut reader = Reader { text, at: 0, tables, values: Vec::new(), open: Vec::new(), limits, keys: Keys::new() };
     let root = reader.document()?;
     Ok(Tree { tables: reader.tables, root })
 }

@@ -6,7 +6,7 @@ use bytes::Bytes;
 use serde_json::ser::{CompactFormatter, Formatter};
 
 use super::{escape, read};
-use crate::codec::Input;
+use crate::codec::{Glance, Input};
 use crate::error::{Error, Kind, Result};
 use crate::float;
 use crate::value::arena::{Cursor, GroupKind, Node, Tables};
@@ -49,10 +49,24 @@ pub fn serialise_tree(tree: &Tree, limits: &Limits) -> Result<Vec<u8>> {
 ///
 /// [`Kind::Undecodable`] where Python raises, [`Kind::TooBig`] beyond the limits.
 pub fn deserialise(serialised: &Bytes, limits: &Limits) -> Result<Tree> {
-    super::read::read_shared(serialised.clone(), limits).map_err(|error| match error.kind() {
+    super::read::read_shared(serialised, limits).map_err(|error| match error.kind() {
         Kind::Invalid => Error::new(Kind::Undecodable, error.reason().to_owned()),
         _ => error,
     })
+}
+
+/// A text without escapes, `true`, `false` or `null`, in place.
+pub fn glance<'a>(stored: &'a [u8], limits: &Limits) -> Option<Glance<'a>> {
+    match stored {
+        _ if stored.len() > limits.bytes => None,
+        [b'"', text @ .., b'"'] if !text.iter().any(|byte| matches!(byte, b'"' | b'\\' | 0..=0x1F)) => {
+            std::str::from_utf8(text).ok().map(Glance::Text)
+        }
+        b"true" => Some(Glance::Bool(true)),
+        b"false" => Some(Glance::Bool(false)),
+        b"null" => Some(Glance::Null),
+        _ => None,
+    }
 }
 
 /// A list or dict that is being written.
