@@ -1119,7 +1119,8 @@ typedef struct larder_packed {
 #define LARDER_TRUNCATED 4
 
 /**
- * Skipped by policy (Pyot: a time to live of 0 for this endpoint). No function of this version answers it.
+ * Skipped by policy (Pyot: a time to live of 0 for this endpoint). No function of this version answers it; the `incr` of a
+ * plug-in's backend may, to larder.
  */
 #define LARDER_SKIPPED 5
 
@@ -1380,7 +1381,7 @@ larder_status larder_warning(const struct larder_context *context,
  * @param err NULL, or receives an error on failure, to be released
  * @return LARDER_OK; LARDER_ETIMEOUT when something still ran at the end: callbacks that have not begun never run (so
  *         free their data yourself), and shutting down can be tried again; LARDER_EBUSY while another thread shuts it
- *         down; LARDER_EDEADLOCK inside a callback or a log function, with nothing done; LARDER_EHANDLE
+ *         down; LARDER_EDEADLOCK inside a callback, a log function or a plug-in's, with nothing done; LARDER_EHANDLE
  *
  * Blocks: up to `timeout_ms`. Threads: any but the callback thread. Owns: takes the context. Since: 0.1
  */
@@ -1415,8 +1416,8 @@ larder_status larder_store_open(const struct larder_context *context,
 larder_status larder_store_close(struct larder_store *store);
 
 /**
- * Whether the backend of a store has an operation: LARDER_OP_KEYS, _DELETE_PATTERN, _CLEAR_PREFIX, _TTL, _PERSIST, _LOCK,
- * _UNLOCK, _LOCK_EXTEND and _CREATE_TABLE not all have, the others every backend has.
+ * Whether a store has an operation: LARDER_OP_KEYS, _DELETE_PATTERN, _CLEAR_PREFIX, _TTL, _PERSIST, _LOCK, _UNLOCK,
+ * _LOCK_EXTEND and _CREATE_TABLE not every backend has, and LARDER_OP_INCR not HerdClient; the others all have.
  *
  * @param store the store
  * @param operation LARDER_OP_…
@@ -1424,8 +1425,7 @@ larder_status larder_store_close(struct larder_store *store);
  *
  * Blocks: never. Threads: any. Owns: nothing. Since: 0.1
  */
-larder_status larder_store_supports(const struct larder_store *store,
-                                    int32_t operation);
+larder_status larder_store_supports(const struct larder_store *store, int32_t operation);
 
 /**
  * Gets a value.
@@ -2538,7 +2538,8 @@ larder_status larder_store_ping_cb(const struct larder_store *store,
 
 /**
  * Takes a lock: the same that cache.lock(...) of django-redis and Lock of redis-py take, so that their processes and
- * these keep each other out. The key is made like any other. Only Redis has locks.
+ * these keep each other out. The key is made like any other. Only Redis has locks, and a plug-in's backend that brings
+ * its own.
  *
  * The token is what makes the lock the caller's: larder_unlock and larder_lock_extend want it. Whoever has it may use
  * it, in any thread or process.

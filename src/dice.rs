@@ -22,6 +22,7 @@ impl Dice {
     }
 
     /// The same for a place among `count`.
+    #[cfg_attr(not(feature = "redis"), allow(dead_code))]
     pub(crate) fn pick(&self, count: usize) -> usize {
         usize::try_from(self.roll(count as u64)).unwrap_or(0)
     }

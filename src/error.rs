@@ -52,6 +52,7 @@ pub enum Kind {
 pub struct Error(Box<Inner>);
 
 #[derive(Clone)]
+#[allow(clippy::struct_excessive_bools, reason = "each is a fact of its own")]
 struct Inner {
     kind: Kind,
     operation: Option<&'static str>,

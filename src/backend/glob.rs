@@ -82,7 +82,7 @@ fn in_class(mut class: &[u8], byte: u8) -> (bool, &[u8]) {
 
 #[cfg(test)]
 mod tests {
-    use super::matches;
+    use super::{beginning_with, matches};
 
     #[test]
     fn what_redis_matches() {
@@ -127,6 +127,21 @@ mod tests {
             ("\u{e9}", "?"),
         ] {
             assert!(!matches(pattern.as_bytes(), text.as_bytes()), "{pattern} {text}");
+        }
+    }
+
+    #[test]
+    fn a_prefix_stands_for_itself() {
+        for (prefix, text, is_behind) in [
+            ("", "anything", true),
+            ("p", "pq", true),
+            ("p", "q", false),
+            ("[a]*", "[a]*:1:k", true),
+            ("[a]*", "a:1:k", false),
+            ("a?\\\\", "a?\\\\b", true),
+            ("a?\\\\", "ab\\\\b", false),
+        ] {
+            assert_eq!(matches(&beginning_with(prefix.as_bytes()), text.as_bytes()), is_behind, "{prefix} {text}");
         }
     }
 

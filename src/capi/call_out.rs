@@ -84,7 +84,9 @@ impl Output {
         if is_key != self.ends.is_some() {
             return Err(invalid(if is_key { "this sink takes bytes, not keys" } else { "this sink takes keys" }));
         }
-        if data.len() > self.room - self.bytes.len().min(self.room) {
+        // so that keys without a byte have an end too
+        let taken = self.bytes.len().saturating_add(self.ends.as_deref().map_or(0, size_of_val));
+        if data.len() > self.room.saturating_sub(taken) || taken > self.room {
             return Err(Error::new(Kind::TooBig, format!("it writes more than {} bytes", self.room)));
         }
         let no_memory = |_| Error::new(Kind::Memory, "no memory for what it writes");

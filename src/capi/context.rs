@@ -163,7 +163,7 @@ pub unsafe extern "C" fn larder_warning(
 /// @param err NULL, or receives an error on failure, to be released
 /// @return LARDER_OK; LARDER_ETIMEOUT when something still ran at the end: callbacks that have not begun never run (so
 ///         free their data yourself), and shutting down can be tried again; LARDER_EBUSY while another thread shuts it
-///         down; LARDER_EDEADLOCK inside a callback or a log function, with nothing done; LARDER_EHANDLE
+///         down; LARDER_EDEADLOCK inside a callback, a log function or a plug-in's, with nothing done; LARDER_EHANDLE
 ///
 /// Blocks: up to `timeout_ms`. Threads: any but the callback thread. Owns: takes the context. Since: 0.1
 #[unsafe(no_mangle)]

@@ -26,7 +26,7 @@ const LONGEST_TTL: i64 = i64::MAX / 1_000_000;
 /// What `open` has made, until nobody needs it any more.
 pub(super) struct Instance {
     table: Arc<Table>,
-    instance: *mut c_void,
+    handle: *mut c_void,
     limits: Limits,
     generation: u32,
 }
@@ -43,14 +43,14 @@ impl Drop for Instance {
         }
         if let Some(close) = self.table.functions.close {
             // SAFETY: the host's own function and instance; this runs once, when nothing uses it any more.
-            inside(|| unsafe { close(self.instance) });
+            inside(|| unsafe { close(self.handle) });
         }
     }
 }
 
 impl Instance {
-    pub(super) fn new(table: Arc<Table>, instance: *mut c_void, limits: Limits) -> Self {
-        Self { table, instance, limits, generation: sys::generation() }
+    pub(super) fn new(table: Arc<Table>, handle: *mut c_void, limits: Limits) -> Self {
+        Self { table, handle, limits, generation: sys::generation() }
     }
 
     pub(super) fn functions(&self) -> &larder_backend_table {
@@ -64,13 +64,18 @@ impl Instance {
         outputs: Vec<Output>,
         function: impl FnOnce(&CallOut<'_>, *mut c_void, i64) -> larder_status,
     ) -> Result<(larder_status, Vec<Output>)> {
+        let (call, left) = self.begin(budget, outputs)?;
+        let status = function(&call, self.handle, left);
+        call.end(status, Kind::Server)
+    }
+
+    /// A call, and what is left of its time in ms. What fails here has called nobody.
+    fn begin(&self, budget: Budget, outputs: Vec<Output>) -> Result<(CallOut<'_>, i64)> {
         let left = budget.start().left().ok_or_else(|| {
             Error::new(Kind::Timeout, format!("the deadline of {} ms passed", budget.total().as_millis()))
         })?;
-        let left = i64::try_from(left.as_millis()).unwrap_or(i64::MAX).max(1);
         let call = CallOut::begin(&self.table.plugin, (&raw const *self).addr(), outputs)?;
-        let status = function(&call, self.instance, left);
-        call.end(status, Kind::Server)
+        Ok((call, i64::try_from(left.as_millis()).unwrap_or(i64::MAX).max(1)))
     }
 
     /// The same for what writes nothing but may change something.
@@ -79,8 +84,9 @@ impl Instance {
         budget: Budget,
         function: impl FnOnce(*mut c_void, i64) -> larder_status,
     ) -> Result<larder_status> {
-        let called = self.call(budget, Vec::new(), |_, instance, left| function(instance, left));
-        called.map(|(status, _)| status).map_err(maybe_done)
+        let (call, left) = self.begin(budget, Vec::new())?;
+        let status = function(self.handle, left);
+        call.end(status, Kind::Server).map(|(status, _)| status).map_err(maybe_done)
     }
 
     /// A sink for a value.
@@ -88,8 +94,11 @@ impl Instance {
         Output::bytes(self.limits.bytes)
     }
 
+    /// The error that a function answered what it may not: who knows what it did.
     pub(super) fn strange<T>(&self, function: &str, status: larder_status) -> Result<T> {
-        Err(CallOut::strange(&self.table.plugin, function, status))
+        let error = CallOut::strange(&self.table.plugin, function, status);
+        let reads = matches!(function, "get" | "get_many" | "has" | "ttl" | "scan" | "ping");
+        Err(if reads { error } else { error.maybe_done() })
     }
 
     /// The failure that the function told of one of several keys.
@@ -394,5 +403,28 @@ impl Backend for Custom {
 
     fn start_job(&self, _keys: Keys<'_>, budget: Budget, job: Job) {
         self.lane.start_job(budget, job);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+    use crate::capi::plugin::Plugin;
+    use crate::capi::status::{LARDER_EINVAL, LARDER_ETIMEOUT};
+
+    #[test]
+    fn only_what_was_called_may_have_been_done() {
+        // SAFETY: a table of NULL is one that has no function.
+        let functions: larder_backend_table = unsafe { std::mem::zeroed() };
+        let table = Table { plugin: Plugin::nobody_s("backend"), functions };
+        let instance = Instance::new(Arc::new(table), std::ptr::null_mut(), Limits::default());
+        for (ms, status, may_have_happened) in
+            [(0, LARDER_OK, false), (60_000, LARDER_ETIMEOUT, true), (60_000, LARDER_EINVAL, false)]
+        {
+            let error = instance.change(Budget::new(Duration::from_millis(ms)), |_, _| status).unwrap_err();
+            assert_eq!(error.may_have_happened(), may_have_happened, "{error}");
+        }
     }
 }

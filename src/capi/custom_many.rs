@@ -71,9 +71,8 @@ impl Instance {
         let place = &raw mut removed;
         // SAFETY: as above, and a local that can be written.
         let call = |own, left| unsafe { delete_many(own, data.as_ptr(), lens.as_ptr(), keys.len(), left, place) };
-        Some(
-            self.change(budget, call)
-                .and_then(|status| if status == LARDER_OK { Ok(removed) } else { self.strange("delete_many", status) }),
-        )
+        Some(self.change(budget, call).and_then(|status| {
+            if status == LARDER_OK { Ok(removed.min(keys.len() as u64)) } else { self.strange("delete_many", status) }
+        }))
     }
 }

@@ -44,7 +44,8 @@ unsafe fn token<'a>(data: *const c_char, len: usize) -> Result<&'a [u8]> {
 }
 
 /// Takes a lock: the same that cache.lock(...) of django-redis and Lock of redis-py take, so that their processes and
-/// these keep each other out. The key is made like any other. Only Redis has locks.
+/// these keep each other out. The key is made like any other. Only Redis has locks, and a plug-in's backend that brings
+/// its own.
 ///
 /// The token is what makes the lock the caller's: larder_unlock and larder_lock_extend want it. Whoever has it may use
 /// it, in any thread or process.

@@ -146,6 +146,14 @@ pub unsafe extern "C" fn larder_unregister(name: *const c_char, err: *mut *mut l
 }
 
 #[cfg(test)]
+impl Plugin {
+    /// One that nobody has registered.
+    pub(super) fn nobody_s(noun: &'static str) -> Self {
+        Self { noun, name: "shop.Test".into(), user_data: std::ptr::null_mut(), free: None }
+    }
+}
+
+#[cfg(test)]
 mod tests {
     use super::*;
 

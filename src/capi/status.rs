@@ -17,7 +17,8 @@ pub const LARDER_NOT_STORED: larder_status = 2;
 pub const LARDER_EMPTY: larder_status = 3;
 /// The buffer is too small; the needed size is told, and nothing is lost.
 pub const LARDER_TRUNCATED: larder_status = 4;
-/// Skipped by policy (Pyot: a time to live of 0 for this endpoint). No function of this version answers it.
+/// Skipped by policy (Pyot: a time to live of 0 for this endpoint). No function of this version answers it; the `incr` of a
+/// plug-in's backend may, to larder.
 pub const LARDER_SKIPPED: larder_status = 5;
 /// An old value while a new one is being loaded. No function of this version answers it.
 pub const LARDER_STALE: larder_status = 6;

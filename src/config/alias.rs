@@ -114,6 +114,8 @@ pub struct Settings {
     pub budget: Duration,
     /// `MAX_VALUE_BYTES`, `MAX_VALUE_NODES`, `MAX_VALUE_DEPTH`.
     pub limits: Limits,
+    /// `UNDECODABLE`: whether a read takes what cannot be decoded for a miss (PK-8).
+    pub undecodable_is_miss: bool,
 }
 
 /// The backends that BACKEND can name.

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use super::names::did_you_mean;
+use super::names::nearest_class;
 use super::place::{Report, Setting};
 use crate::error::Result;
 
@@ -40,7 +40,7 @@ impl<T> Chosen<T> {
     }
 }
 
-impl<T: Copy> Classes<T> {
+impl<T: Clone> Classes<T> {
     /// Why larder cannot do what the named class does, where it cannot.
     pub fn lacking(&self, setting: &Setting<'_>, report: &Report) -> Result<Option<String>> {
         Ok(self.choose(setting, &[], report)?.lacking())
@@ -53,7 +53,7 @@ impl<T: Copy> Classes<T> {
             return Ok(Chosen::Own(name.clone()));
         }
         if let Some((_, known)) = self.known.iter().find(|(known, _)| *known == path) {
-            return Ok(Chosen::Known(*known));
+            return Ok(Chosen::Known(known.clone()));
         }
         let shown = report.shown(setting.value);
         let noun = self.noun;
@@ -63,9 +63,8 @@ impl<T: Copy> Classes<T> {
                 setting.place
             )));
         }
-        let known: Vec<&str> = self.known.iter().map(|(known, _)| *known).chain(self.later.iter().copied()).collect();
         if path.starts_with(self.home) || !path.contains('.') {
-            let hint = did_you_mean(path, &known);
+            let hint = self.hint(path, &[]);
             return Err(setting.place.error(format_args!("{shown} is not a {noun}{hint}")));
         }
         let place = &setting.place;
@@ -73,10 +72,25 @@ impl<T: Copy> Classes<T> {
             return Ok(Chosen::Lacking(format!("{place}: larder cannot use a {noun} of your own, {shown}")));
         }
         let register = self.register;
-        let all: Vec<&str> = own.iter().map(|name| &**name).chain(known).collect();
-        let hint = did_you_mean(path, &all);
+        let hint = self.hint(path, own);
         Ok(Chosen::Lacking(format!(
             "{place}: nobody has registered a {noun} {shown} ({register} does, before the configuration is opened){hint}"
         )))
+    }
+
+    /// The name that is near, else all that can be used.
+    fn hint(&self, path: &str, own: &[Arc<str>]) -> String {
+        let mut known: Vec<&str> =
+            own.iter().map(|name| &**name).chain(self.known.iter().map(|(name, _)| *name)).collect();
+        let usable = known.len();
+        known.extend(self.later);
+        match nearest_class(path, &known) {
+            Some(found) => format!("; did you mean {found}?"),
+            None if usable == 0 => String::new(),
+            None => {
+                known.truncate(usable);
+                format!("; there are {}", known.join(", "))
+            }
+        }
     }
 }

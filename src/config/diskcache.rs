@@ -95,12 +95,7 @@ pub(super) fn read(entry: &Entry<'_>, report: &mut Report) -> Result<Built> {
                 report.warn(&setting.place, "is ignored, as in diskcache, which counts it itself");
             }
             "disk_pickle_protocol" => {
-                let found = self::protocol(&setting, report)?;
-                protocol = found.unwrap_or(protocol);
-                if found.is_none() {
-                    let what = "pickles of protocol 0 and 1 are not in this version of larder";
-                    lacking = lacking.or(Some(format!("{}: {what}", setting.place)));
-                }
+                protocol = self::protocol(&setting, report)?;
                 settings.push((name.to_owned(), scalar(&setting, report)?));
             }
             _ => settings.push((name.to_owned(), checked(name, &setting, report)?)),
@@ -172,12 +167,10 @@ fn shards(entry: &Entry<'_>, report: &Report) -> Result<u16> {
         .ok_or_else(|| setting.must_be(&format!("a whole number from 1 to {MOST_SHARDS}"), report))
 }
 
-/// The pickle protocol to write; `None` where larder cannot.
-fn protocol(setting: &Setting<'_>, report: &Report) -> Result<Option<u8>> {
+/// The pickle protocol to write.
+fn protocol(setting: &Setting<'_>, report: &Report) -> Result<u8> {
     match setting.value.as_i64() {
-        Some(negative) if negative < 0 => Ok(Some(5)),
-        Some(0 | 1) => Ok(None),
-        Some(number @ 2..=5) => Ok(u8::try_from(number).ok()),
+        Some(number @ ..=5) => Ok(u8::try_from(number).unwrap_or(5)),
         _ => Err(setting.must_be("a pickle protocol: 0 to 5, or negative for the highest", report)),
     }
 }

@@ -56,7 +56,7 @@ pub(super) struct Package {
     /// For SERIALIZER.
     pub serializers: &'static Classes<Kind>,
     /// For COMPRESSOR.
-    pub compressors: &'static Classes<(BuiltIn, usize)>,
+    pub compressors: &'static Classes<(CompressorMethod, usize)>,
     /// Whether what cannot be decompressed is taken as it is, whatever the reason.
     pub forgives: bool,
     /// For CONNECTION_FACTORY.
@@ -143,49 +143,20 @@ pub(super) enum Kind {
 }
 
 /// A built-in compressor, and from which length on it is used (DR-12).
-const COMPRESSORS: Classes<(BuiltIn, usize)> = Classes {
+const COMPRESSORS: Classes<(CompressorMethod, usize)> = Classes {
     noun: "compressor",
     known: &[
-        ("django_redis.compressors.identity.IdentityCompressor", (BuiltIn::Identity, 0)),
-        ("django_redis.compressors.zlib.ZlibCompressor", (BuiltIn::Zlib, 15)),
-        ("django_redis.compressors.gzip.GzipCompressor", (BuiltIn::Gzip, 15)),
-        ("django_redis.compressors.lz4.Lz4Compressor", (BuiltIn::Lz4, 15)),
-        ("django_redis.compressors.lzma.LzmaCompressor", (BuiltIn::Lzma, 100)),
-        ("django_redis.compressors.zstd.ZStdCompressor", (BuiltIn::Zstd, 15)),
+        ("django_redis.compressors.identity.IdentityCompressor", (CompressorMethod::Identity, 0)),
+        ("django_redis.compressors.zlib.ZlibCompressor", (CompressorMethod::Zlib, 15)),
+        ("django_redis.compressors.gzip.GzipCompressor", (CompressorMethod::Gzip, 15)),
+        ("django_redis.compressors.lz4.Lz4Compressor", (CompressorMethod::Lz4, 15)),
+        ("django_redis.compressors.lzma.LzmaCompressor", (CompressorMethod::Lzma, 100)),
+        ("django_redis.compressors.zstd.ZStdCompressor", (CompressorMethod::Zstd, 15)),
     ],
     later: &[],
     home: "django_redis.",
     register: "larder_register_compressor",
 };
-
-/// A built-in compressor.
-#[derive(Clone, Copy, PartialEq, Eq)]
-pub(super) enum BuiltIn {
-    Identity,
-    Zlib,
-    Gzip,
-    Lzma,
-    Lz4,
-    Zstd,
-    Bz2,
-    Brotli,
-}
-
-impl BuiltIn {
-    /// Its typed name.
-    pub fn method(self) -> CompressorMethod {
-        match self {
-            Self::Identity => CompressorMethod::Identity,
-            Self::Zlib => CompressorMethod::Zlib,
-            Self::Gzip => CompressorMethod::Gzip,
-            Self::Lzma => CompressorMethod::Lzma,
-            Self::Lz4 => CompressorMethod::Lz4,
-            Self::Zstd => CompressorMethod::Zstd,
-            Self::Bz2 => CompressorMethod::Bz2,
-            Self::Brotli => CompressorMethod::Brotli,
-        }
-    }
-}
 
 /// Whether Sentinels are asked.
 const FACTORIES: Classes<bool> = Classes {
@@ -324,7 +295,8 @@ impl ClassNames {
                 Err(option("CONNECTION_POOL_CLASS").error(format_args!("needs {factory} beside it")))
             }
             (true, Some(false)) => {
-                let reason = "is no pool for Sentinels; leave it out, or name redis.sentinel.SentinelConnectionPool";
+                let pool = package.pools.known.iter().find(|(_, asks)| *asks).map_or("", |(name, _)| *name);
+                let reason = format!("is no pool for Sentinels; leave it out, or name {pool}");
                 Err(option("CONNECTION_POOL_CLASS").error(reason))
             }
             (false, _) => {
@@ -335,7 +307,7 @@ impl ClassNames {
         }
     }
 
-    fn choose<T: Copy>(
+    fn choose<T: Clone>(
         &mut self,
         classes: &Classes<T>,
         setting: Option<Setting<'_>>,
@@ -373,7 +345,8 @@ fn take_options(wanted: &mut Wanted, entry: &Entry<'_>, package: &Package, repor
     wanted.connect = wait("SOCKET_CONNECT_TIMEOUT")?;
     for name in ["CONNECTION_POOL_KWARGS", package.base_client[1]] {
         let Some(setting) = entry.option(name) else { continue };
-        let arguments = setting.object(report)?;
+        // a text in its place is likely to be a password
+        let arguments = Setting { secret: setting.value.is_string(), ..setting.clone() }.object(report)?;
         if name == "CONNECTION_POOL_KWARGS" {
             wanted.take_arguments(arguments, &setting.place, report)?;
         }

@@ -2,7 +2,7 @@
 
 use super::alias::{Compressor, CompressorMethod, Family, Flavor};
 use super::class::Classes;
-use super::django_redis::{self, BuiltIn, Client, Kind, Package};
+use super::django_redis::{self, Client, Kind, Package};
 use super::entry::{Built, Entry};
 use super::own::Own;
 use super::place::{Report, Setting};
@@ -78,17 +78,17 @@ const SERIALIZERS: Classes<Kind> = Classes {
     register: "larder_register_serializer",
 };
 
-const COMPRESSORS: Classes<(BuiltIn, usize)> = Classes {
+const COMPRESSORS: Classes<(CompressorMethod, usize)> = Classes {
     noun: "compressor",
     known: &[
-        ("django_valkey.compressors.identity.IdentityCompressor", (BuiltIn::Identity, MIN_LENGTH)),
-        ("django_valkey.compressors.zlib.ZlibCompressor", (BuiltIn::Zlib, MIN_LENGTH)),
-        ("django_valkey.compressors.gzip.GzipCompressor", (BuiltIn::Gzip, MIN_LENGTH)),
-        ("django_valkey.compressors.lz4.Lz4Compressor", (BuiltIn::Lz4, MIN_LENGTH)),
-        ("django_valkey.compressors.lzma.LzmaCompressor", (BuiltIn::Lzma, MIN_LENGTH)),
-        ("django_valkey.compressors.zstd.ZStdCompressor", (BuiltIn::Zstd, MIN_LENGTH)),
-        ("django_valkey.compressors.bz2.Bz2Compressor", (BuiltIn::Bz2, MIN_LENGTH)),
-        ("django_valkey.compressors.brotli.BrotliCompressor", (BuiltIn::Brotli, MIN_LENGTH)),
+        ("django_valkey.compressors.identity.IdentityCompressor", (CompressorMethod::Identity, MIN_LENGTH)),
+        ("django_valkey.compressors.zlib.ZlibCompressor", (CompressorMethod::Zlib, MIN_LENGTH)),
+        ("django_valkey.compressors.gzip.GzipCompressor", (CompressorMethod::Gzip, MIN_LENGTH)),
+        ("django_valkey.compressors.lz4.Lz4Compressor", (CompressorMethod::Lz4, MIN_LENGTH)),
+        ("django_valkey.compressors.lzma.LzmaCompressor", (CompressorMethod::Lzma, MIN_LENGTH)),
+        ("django_valkey.compressors.zstd.ZStdCompressor", (CompressorMethod::Zstd, MIN_LENGTH)),
+        ("django_valkey.compressors.bz2.Bz2Compressor", (CompressorMethod::Bz2, MIN_LENGTH)),
+        ("django_valkey.compressors.brotli.BrotliCompressor", (CompressorMethod::Brotli, MIN_LENGTH)),
     ],
     later: &[],
     home: "django_valkey.",

@@ -41,7 +41,7 @@ impl Encoding {
         if let Some(setting) = entry.option("COMPRESSOR") {
             match package.compressors.choose(&setting, &plugged.compressors, report)? {
                 Chosen::Known((method, min_length)) => {
-                    read.compressor = Compressor { method: method.method(), min_length, forgives: package.forgives };
+                    read.compressor = Compressor { method, min_length, forgives: package.forgives };
                 }
                 Chosen::Own(name) => read.compressor.method = CompressorMethod::Own(name),
                 Chosen::Lacking(reason) => read.lacking = read.lacking.or(Some(reason)),

@@ -9,11 +9,13 @@ use serde_json::{Map, Value};
 use super::alias::{Alias, Compressor, CompressorMethod, Culling, Family, Plugged, Serializer, Settings};
 use super::encoding::Encoding;
 use super::memcached::Client;
-use super::names::{did_you_mean, nearest};
+use super::names::{did_you_mean, nearest_class};
 use super::own::Own;
 use super::place::{Place, Report, Setting, working_directory};
 use super::python::{int, text};
-use super::{Registered, core_redis, database, diskcache, django_redis, django_valkey, memcached, reverse_key};
+use super::{
+    Registered, core_redis, database, diskcache, django_redis, django_valkey, key_function, memcached, reverse_key,
+};
 use crate::error::Result;
 use crate::key::{KeyFunction, KeyRules, ReverseKey};
 use crate::timeout::Ttl;
@@ -23,10 +25,6 @@ const BUDGET: Duration = Duration::from_secs(5);
 
 /// No time to live is longer, so that the end of one can be computed (some 146 million years).
 const LONGEST_TTL: i64 = i64::MAX / 2;
-
-/// Django's own key function, and the one that changes nothing.
-const DEFAULT_KEY_FUNCTION: &str = "django.core.cache.backends.base.default_key_func";
-const AS_IS: &str = "larder.as_is";
 
 /// Names that every entry may have at its top level.
 const TOP: [&str; 13] = [
@@ -200,7 +198,7 @@ pub(super) fn read(name: &str, value: &Value, place: Place, beside: &Beside<'_>,
     };
     let family = in_this_build(built.family, &built.compressor, &entry.place);
     let budget = own.timeout.or(built.timeout).unwrap_or(BUDGET);
-    let settings = Settings { budget, limits: own.limits };
+    let settings = Settings { budget, limits: own.limits, undecodable_is_miss: own.undecodable_is_miss };
     Ok(Alias {
         name: Arc::from(name),
         keys,
@@ -246,7 +244,7 @@ fn backend(
     let shown = report.shown(setting.value);
     let known: Vec<&str> =
         plugged.backends.iter().map(|name| &**name).chain(BACKENDS.map(|(known, _)| known)).collect();
-    let hint = match nearest_backend(path, &known) {
+    let hint = match nearest_class(path, &known) {
         Some(found) => format!("did you mean {found}?"),
         None => format!("it knows {}", known.join(", ")),
     };
@@ -256,22 +254,11 @@ fn backend(
     )))
 }
 
-/// The backend that is spelt nearly so, or has the same class name.
-fn nearest_backend<'a>(path: &str, known: &[&'a str]) -> Option<&'a str> {
-    let class_of = |path: &str| path.rsplit('.').next().unwrap_or_default().to_lowercase();
-    let class = class_of(path);
-    let mut same = known.iter().copied().filter(|known| class_of(known) == class);
-    match (same.next(), same.next()) {
-        (Some(only), None) => Some(only),
-        (first, _) => nearest(path, known.iter().copied()).or(first),
-    }
-}
-
 /// P-4 to P-6.
 fn key_rules(entry: &Entry<'_>, named: Named, report: &mut Report) -> Result<KeyRules> {
     let prefix = key_text(entry, "KEY_PREFIX", "", report)?;
     let version = key_text(entry, "VERSION", "1", report)?;
-    let function = key_function(entry, report)?;
+    let function = key_function::read(entry, report)?;
     let mut rules = KeyRules { prefix, version, function, ..KeyRules::default() };
     match named {
         Named::DjangoRedis | Named::DjangoValkey => {
@@ -288,32 +275,6 @@ fn key_rules(entry: &Entry<'_>, named: Named, report: &mut Report) -> Result<Key
         }
     }
     Ok(rules)
-}
-
-/// P-6, K-4.
-fn key_function(entry: &Entry<'_>, report: &Report) -> Result<KeyFunction> {
-    let Some(setting) = entry.top("KEY_FUNCTION").filter(|setting| !setting.value.is_null()) else {
-        return Ok(KeyFunction::Default);
-    };
-    let own = &entry.beside.plugged.key_functions;
-    let name = setting.value.as_str().unwrap_or_default();
-    if let Some(name) = own.iter().find(|known| &***known == name) {
-        return Ok(KeyFunction::Own(name.clone()));
-    }
-    match name {
-        DEFAULT_KEY_FUNCTION => Ok(KeyFunction::Default),
-        AS_IS => Ok(KeyFunction::AsIs), // K-4
-        _ => {
-            let known = format!(
-                "{DEFAULT_KEY_FUNCTION:?} or {AS_IS:?} (the key as it is) or a name that the program has registered \
-                 (larder_register_key_function does, before the configuration is opened)"
-            );
-            let error = setting.must_be(&known, report);
-            let all: Vec<&str> = own.iter().map(|name| &**name).chain([DEFAULT_KEY_FUNCTION, AS_IS]).collect();
-            let reason = format!("{}{}", error.reason(), did_you_mean(name, &all));
-            Err(error.with_reason(reason))
-        }
-    }
 }
 
 /// A part of keys, as Python's `%s` writes it.

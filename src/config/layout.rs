@@ -11,7 +11,7 @@ use super::python::is_true;
 use crate::error::Result;
 
 /// What `CACHE_HERD_TIMEOUT` is where it is not there.
-const HERD: Duration = Duration::from_secs(60);
+const HERD: Duration = Duration::from_mins(1);
 
 /// Makes of the servers, which have these URLs as they are written, what a client makes of them.
 pub(super) fn arrange(

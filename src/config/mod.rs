@@ -8,11 +8,14 @@
 //! ```
 //!
 //! or the map of aliases alone (what stands under `CACHES` here). UTF-8, at most 16 MiB and 32 levels deep. A name that
-//! stands twice in one object is an error. Beside `CACHES` these are known: `DJANGO_REDIS_IGNORE_EXCEPTIONS` and
-//! `DJANGO_REDIS_CONNECTION_FACTORY` are honoured, and so are `DATABASES`, `USE_TZ` (true where it is not there) and
-//! `TIME_ZONE` (`America/Chicago` where it is not there, as in Django) by database aliases; `CACHE_HERD_TIMEOUT`,
-//! `DJANGO_REDIS_SCAN_ITERSIZE`, `DJANGO_REDIS_LOG_IGNORED_EXCEPTIONS`, `DJANGO_REDIS_LOGGER` and
-//! `DJANGO_REDIS_CLOSE_CONNECTION` are accepted and have no effect yet. Names that begin with `$` or `_` are the writer's
+//! stands twice in one object is an error. Beside `CACHES` these are known: `DJANGO_REDIS_IGNORE_EXCEPTIONS`,
+//! `DJANGO_REDIS_CONNECTION_FACTORY` and `CACHE_HERD_TIMEOUT` are honoured, `DJANGO_VALKEY_IGNORE_EXCEPTIONS`,
+//! `DJANGO_VALKEY_CONNECTION_FACTORY` and `CACHE_COMPRESS_MIN_LENGTH` by django-valkey's aliases, and so are `DATABASES`,
+//! `USE_TZ` (true where it is not there) and `TIME_ZONE` (`America/Chicago` where it is not there, as in Django) by
+//! database aliases. `DJANGO_REDIS_` and `DJANGO_VALKEY_` with `SCAN_ITERSIZE`, `LOG_IGNORED_EXCEPTIONS`, `LOGGER` and
+//! `CLOSE_CONNECTION`, `CACHE_COMPRESS_LEVEL`, and what says how a compressor works (`COMPRESS_…`, `DECOMPRESS_…`) are
+//! accepted and have no effect, but that django-valkey's aliases cannot be opened where they make a format of their own.
+//! Names that begin with `$` or `_` are the writer's
 //! own. Others give a warning.
 //!
 //! `${NAME}` in any text is replaced by the environment variable `NAME`; one that is not set is an error. `$${` is a
@@ -33,7 +36,7 @@
 //! | `cull_frequency`, `CULL_FREQUENCY` | likewise | 3 | one in so many entries is culled; 0 drops all |
 //! | `KEY_PREFIX` | top | `""` | a text; numbers and truth values as Python's `str(x)`; `null` is the text `None` (with a warning) |
 //! | `VERSION` | top | 1 | likewise: `1` is `1`, `1.0` is `1.0`, `true` is `True` |
-//! | `KEY_FUNCTION` | top | Django's | `django.core.cache.backends.base.default_key_func` (`prefix:version:key`) or `larder.as_is` (the key alone) |
+//! | `KEY_FUNCTION` | top | Django's | `django.core.cache.backends.base.default_key_func` (`prefix:version:key`) or `larder.as_is` (the key alone), or a name that the program has registered (`larder_register_key_function`; docs/plugins.md) |
 //! | `OPTIONS` | top | none | an object; depends on the backend |
 //! | `LARDER` | top | none | larder's own settings, below |
 //!
@@ -50,8 +53,9 @@
 //! | `MAX_CONNECTIONS` | `max_connections` or `max_pool_size` where given, else 100; for databases 16 | blocking connections at the same time, to each server or to the database |
 //! | `BREAKER` | `{"FAILURES": 5, "PAUSE_MS": 500}` | after so many failures in a row calls to a Redis or memcached server fail at once for so long; `false`: never |
 //! | `DATABASE` | `default` | which of `DATABASES` a database alias is in |
+//! | `UNDECODABLE` | `error` | `miss`: what cannot be decoded, or not within the limits, is a miss for those who read it |
 //!
-//! All but the last two are whole numbers greater than 0, and so are the two in `BREAKER`; other names are errors.
+//! All but the last three are whole numbers greater than 0, and so are the two in `BREAKER`; other names are errors.
 //!
 //! # Backends
 //!
@@ -60,19 +64,20 @@
 //! | `django.core.cache.backends.locmem.LocMemCache` | a name; aliases with the same one share their data | `MAX_ENTRIES`, `CULL_FREQUENCY` |
 //! | `django.core.cache.backends.filebased.FileBasedCache` | a directory; a relative one is taken from the working directory when the configuration is read, with a warning | `MAX_ENTRIES`, `CULL_FREQUENCY` |
 //! | `django.core.cache.backends.dummy.DummyCache` | ignored | none |
-//! | `django.core.cache.backends.redis.RedisCache` | a URL, or several: a list, or a text split at `;` and `,` | redis-py's names, below; `serializer`, `pool_class`, `parser_class` with their defaults |
+//! | `django.core.cache.backends.redis.RedisCache` | a URL, or several: a list, or a text split at `;` and `,` | redis-py's names, below; `serializer` (the default, or a name that the program has registered), `pool_class`, `parser_class` with their defaults |
 //! | `django_redis.cache.RedisCache` | a URL, or several: a list, or a text split at `,` | django-redis's names, below |
 //! | `django.core.cache.backends.memcached.PyMemcacheCache` | a server, or several: a list, or a text split at `;` and `,`; below | pymemcache's names, below |
 //! | `django.core.cache.backends.memcached.PyLibMCCache` | likewise | pylibmc's names, below |
 //! | `diskcache.DjangoCache` | a directory, with `~` and `$NAME` replaced as in diskcache; a relative one is taken from the working directory when the configuration is read, with a warning | diskcache's names, below |
 //! | `django.core.cache.backends.db.DatabaseCache` | the name of a table | `MAX_ENTRIES`, `CULL_FREQUENCY`; where the table is stands in `DATABASES`, below |
-//! | `django_valkey.cache.ValkeyCache` | | not in this version |
+//! | `django_valkey.cache.ValkeyCache` | a URL, or several, as with django-redis | django-valkey's names, below |
+//! | a name that the program has registered (`larder_register_backend`) | its own | `SERIALIZER`, `COMPRESSOR` and `PICKLE_VERSION` (5 where it is not given) as with django-redis; the others are its own |
 //!
-//! Sentinel, other clients than DefaultClient, other serializers than pickle, compressors, and PICKLE_VERSION 0 and 1 are
-//! not in this version either.
+//! `django_valkey.async_cache.cache.AsyncValkeyCache` and `django_valkey.cluster_cache.cache.ClusterValkeyCache` are not in
+//! this version.
 //!
-//! Of several servers the first is written to, and the others are its replicas: each has its own address, user, password,
-//! database and TLS from its URL; the times and the limits are the first one's.
+//! Of several servers the first is written to, and the others are its replicas, but with ShardClient: each has its own
+//! address, user, password, database and TLS from its URL; the times and the limits are the first one's.
 //!
 //! # Redis URLs
 //!
@@ -81,6 +86,8 @@
 //! lower-cased, `localhost`, 6379 and 0 where nothing is said. The URL's parts beat OPTIONS, and `?db=` beats the path. A
 //! path that is no number is ignored with a warning. A `/`, `?`, `#` or `@` in a password must be percent-encoded; where
 //! it is not, redis-py goes to a wrong server, and this is an error.
+//!
+//! With django-valkey also `valkey://` and `valkeys://` (TLS), and all of them in any case.
 //!
 //! # redis-py's names
 //!
@@ -118,13 +125,30 @@
 //! | `USERNAME`, `PASSWORD` | none | for AUTH; the URL's beat them |
 //! | `SOCKET_TIMEOUT`, `SOCKET_CONNECT_TIMEOUT` | none | seconds; 0 and `null` are none |
 //! | `IGNORE_EXCEPTIONS` | `DJANGO_REDIS_IGNORE_EXCEPTIONS`, else false | a server that is away or answers errors counts as an empty cache |
-//! | `PICKLE_VERSION` | 4 | the pickle protocol to write: 2 to 5; negative is 5 |
+//! | `CLIENT_CLASS` | `django_redis.client.DefaultClient` | or HerdClient (with the pickle serializer), ShardClient, SentinelClient, with or without the module's name |
+//! | `SERIALIZER` | `django_redis.serializers.pickle.PickleSerializer` | or `….json.JSONSerializer`, `….msgpack.MSGPackSerializer`, or a registered name |
+//! | `PICKLE_VERSION` | 4 | the pickle protocol to write: 0 to 5; negative is 5 |
+//! | `COMPRESSOR` | `django_redis.compressors.identity.IdentityCompressor` | or `zlib.ZlibCompressor`, `gzip.GzipCompressor`, `lzma.LzmaCompressor`, `lz4.Lz4Compressor`, `zstd.ZStdCompressor` there, or a registered name |
+//! | `REPLICA_READ_ONLY` | true | false: a set or add that the first server does not take is tried on the others |
+//! | `CONNECTION_FACTORY` | `DJANGO_REDIS_CONNECTION_FACTORY`, else `django_redis.pool.ConnectionFactory` | or `django_redis.pool.SentinelConnectionFactory`, which SentinelClient needs; then URLs have a service's name for a host, and `is_master` |
+//! | `SENTINELS`, `SENTINEL_KWARGS` | none | who is asked then: a list of `[host, port]`, and redis-py's names for it |
 //! | `CONNECTION_POOL_KWARGS` | none | redis-py's names, above |
-//! | `CLIENT_CLASS`, `SERIALIZER`, `COMPRESSOR`, `CONNECTION_FACTORY`, `CONNECTION_POOL_CLASS`, `REDIS_CLIENT_CLASS` | django-redis's own | as said above |
 //!
-//! `REPLICA_READ_ONLY` (there is no failover of writes), `PARSER_CLASS`, `REDIS_CLIENT_KWARGS`, `SENTINELS`,
-//! `SENTINEL_KWARGS` and `CLOSE_CONNECTION` are accepted and change nothing. Other names are ignored, as in django-redis,
-//! with a warning.
+//! `CONNECTION_POOL_CLASS` and `REDIS_CLIENT_CLASS` may name redis-py's own. `PARSER_CLASS`, `REDIS_CLIENT_KWARGS` and
+//! `CLOSE_CONNECTION` are accepted and change nothing. Other names are ignored, as in django-redis, with a warning.
+//!
+//! At the top: `REVERSE_KEY_FUNCTION`, how listings find the user's key in a made one:
+//! `django_redis.util.default_reverse_key` (what is behind the second colon; a warning where KEY_PREFIX or VERSION has
+//! one), `larder.exact` (what was put before is taken off), or a registered key function. Where it is not given it is the
+//! first with Django's KEY_FUNCTION, the second with `larder.as_is`, and else the KEY_FUNCTION itself.
+//!
+//! # django-valkey's names
+//!
+//! Those of django-redis, with `django_valkey.` for `django_redis.`, `valkey.` for `redis.`, `BASE_CLIENT_CLASS` and
+//! `BASE_CLIENT_KWARGS` for `REDIS_CLIENT_…`; `LOG_IGNORE_EXCEPTIONS` too, and no `USERNAME`. Compressors also
+//! `bz2.Bz2Compressor` and `brotli.BrotliCompressor`, serializers also `msgspec.MsgSpecJsonSerializer` and
+//! `msgspec.MsgSpecMsgPackSerializer`, clients also `default.HashClient`. The asynchronous clients and those of clusters are
+//! not in this version. SentinelClient needs no CONNECTION_FACTORY.
 //!
 //! # Memcached's servers
 //!
@@ -170,7 +194,7 @@
 //! | `namespace` | none | stands before every key, in front of KEY_PREFIX; visible ASCII. In Python it must be bytes |
 //! | `_hash_with_prefix_key` | 0 | 1: the choice of the server sees the namespace too |
 //! | `_sort_hosts` | 0 | 1: the servers are sorted by name and port first |
-//! | `pickle_protocol` | -1 | the pickle protocol to write: 2 to 5; negative is 5 |
+//! | `pickle_protocol` | -1 | the pickle protocol to write: 0 to 5; negative is 5 |
 //!
 //! These are accepted and change nothing here: `ketama_hash`, `tcp_nodelay` (it is always on), `no_block`, `cas`, `verify_keys`,
 //! `send_timeout`, `num_replicas` (the text protocol has none), `buffer_requests` and `_noreply` (larder always waits for
@@ -193,7 +217,7 @@
 //! | `statistics` | false | whether hits and misses are counted in the cache, where diskcache's `stats()` finds them; then a get writes, too |
 //! | `tag_index` | false | whether there is an index of tags, which larder does not use |
 //! | `disk_min_file_size` | 32768 | from so many bytes (characters of a text) a value is a file of its own |
-//! | `disk_pickle_protocol` | 5 | the pickle protocol to write: 2 to 5; negative is 5. Where it is not given larder writes 5, whatever is kept |
+//! | `disk_pickle_protocol` | 5 | the pickle protocol to write: 0 to 5; negative is 5. Where it is not given larder writes 5, whatever is kept |
 //! | `sqlite_journal_mode`, `sqlite_synchronous`, `sqlite_auto_vacuum`, `sqlite_cache_size` | `wal`, 1, 1, 8192 | PRAGMAs of SQLite |
 //! | `sqlite_mmap_size` | 64 MiB | kept for Python processes; larder maps no database, since a file that becomes shorter would end the process |
 //! | `disk` | `diskcache.Disk` | no other is in this version |
@@ -245,6 +269,7 @@ mod django_valkey;
 mod document;
 mod encoding;
 mod entry;
+mod key_function;
 mod layout;
 mod memcached;
 mod memcached_servers;

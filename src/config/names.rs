@@ -27,6 +27,17 @@ pub fn nearest<'a>(name: &str, known: impl IntoIterator<Item = &'a str>) -> Opti
     best.map(|(_, candidate)| candidate)
 }
 
+/// The path of a class that is spelt nearly so, or has the same class name.
+pub(super) fn nearest_class<'a>(path: &str, known: &[&'a str]) -> Option<&'a str> {
+    let class_of = |path: &str| path.rsplit('.').next().unwrap_or_default().to_lowercase();
+    let class = class_of(path);
+    let mut same = known.iter().copied().filter(|known| class_of(known) == class);
+    match (same.next(), same.next()) {
+        (Some(only), None) => Some(only),
+        (first, _) => nearest(path, known.iter().copied()).or(first),
+    }
+}
+
 /// Shows `; did you mean …?`, or nothing. It is looked for only when it is shown.
 pub(super) fn did_you_mean<'a>(name: &'a str, known: &'a [&'a str]) -> DidYouMean<'a> {
     DidYouMean { name, known }

@@ -13,8 +13,16 @@ use crate::value::Limits;
 /// Calls never take longer.
 const LONGEST_CALL: Duration = Duration::from_hours(365 * 24);
 
-const KNOWN: [&str; 7] =
-    ["TIMEOUT_MS", "MAX_VALUE_BYTES", "MAX_VALUE_NODES", "MAX_VALUE_DEPTH", "MAX_CONNECTIONS", "BREAKER", "DATABASE"];
+const KNOWN: [&str; 8] = [
+    "TIMEOUT_MS",
+    "MAX_VALUE_BYTES",
+    "MAX_VALUE_NODES",
+    "MAX_VALUE_DEPTH",
+    "MAX_CONNECTIONS",
+    "BREAKER",
+    "DATABASE",
+    "UNDECODABLE",
+];
 
 /// What `BREAKER` has in it.
 const BREAKER: [&str; 2] = ["FAILURES", "PAUSE_MS"];
@@ -27,6 +35,8 @@ pub(super) struct Own {
     pub max_connections: Option<usize>,
     /// The MAX_VALUE_ settings.
     pub limits: Limits,
+    /// UNDECODABLE: whether what cannot be decoded is a miss (PK-8).
+    pub undecodable_is_miss: bool,
     /// BREAKER.
     pub breaker: Option<BreakerRule>,
     /// DATABASE: which of DATABASES (DB-2).
@@ -40,6 +50,7 @@ impl Own {
             timeout: None,
             max_connections: None,
             limits: Limits::default(),
+            undecodable_is_miss: false,
             breaker: Some(BreakerRule::default()),
             database: None,
         };
@@ -56,6 +67,13 @@ impl Own {
                 "MAX_VALUE_DEPTH" => own.limits.depth = size(&setting, report)?,
                 "MAX_CONNECTIONS" => own.max_connections = Some(size(&setting, report)?),
                 "BREAKER" => own.breaker = breaker(&setting, report)?,
+                "UNDECODABLE" => {
+                    own.undecodable_is_miss = match value.as_str() {
+                        Some("error") => false,
+                        Some("miss") => true,
+                        _ => return Err(setting.must_be("\"error\" or \"miss\"", report)),
+                    }
+                }
                 "DATABASE" => {
                     let value = setting.text(report)?.to_owned();
                     own.database = Some(Named { place: setting.place.to_string().into(), value });

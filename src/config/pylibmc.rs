@@ -143,8 +143,8 @@ fn take(options: &mut Options, name: &str, setting: &Setting<'_>, report: &mut R
         "ketama_hash" if setting.value.is_string() => {}
         "pickle_protocol" => match number(setting, report)? {
             ..0 => options.protocol = 5,
-            protocol @ 2..=5 => options.protocol = u8::try_from(protocol).unwrap_or(5),
-            _ => options.lack(&setting.place, "larder writes pickles with the protocols 2 to 5"),
+            protocol @ 0..=5 => options.protocol = u8::try_from(protocol).unwrap_or(5),
+            _ => options.lack(&setting.place, "larder writes pickles with the protocols 0 to 5"),
         },
         "connect_timeout" => options.config.connect = limit(number(setting, report)?, Duration::from_millis(1)),
         "receive_timeout" => {

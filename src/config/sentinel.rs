@@ -104,7 +104,9 @@ impl Sentinels {
 
 /// Takes SENTINEL_KWARGS: what any redis-py connection takes, but where the Sentinel is.
 fn take_arguments(sentinel: &mut Wanted, arguments: &Setting<'_>, report: &mut Report) -> Result<()> {
-    for (name, value) in arguments.object(report)? {
+    // a text in its place is likely to be a password
+    let object = Setting { secret: arguments.value.is_string(), ..arguments.clone() }.object(report)?;
+    for (name, value) in object {
         let setting = Setting { place: arguments.place.at(name), value, secret: false };
         match name.as_str() {
             "host" | "port" => return Err(setting.place.error("stands in SENTINELS already")),

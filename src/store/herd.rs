@@ -23,6 +23,10 @@ use crate::value::ValueKind;
 /// A deadline that never comes: the end of the year 9999.
 const NEVER: i64 = 253_402_300_799;
 
+/// Of the values that are decoded for their deadlines, a read of several keeps about so many bytes; what is beyond is
+/// decoded again when it is looked into, one after the other. Small stored values can be large ones.
+const KEPT: usize = 16 << 20;
+
 /// How an alias with HerdClient counts.
 pub(super) struct Herd {
     /// CACHE_HERD_TIMEOUT, in seconds.
@@ -58,6 +62,15 @@ impl Herd {
     }
 }
 
+/// The time for a write of several values at once, which all have the same: the longer one. Values with a soft deadline are
+/// kept longer than serialised bytes beside them were asked for.
+pub(super) fn longer(one: Ttl, other: Ttl) -> Ttl {
+    match (one, other) {
+        (Ttl::Millis(one), Ttl::Millis(other)) => Ttl::Millis(one.max(other)),
+        _ => Ttl::Forever,
+    }
+}
+
 /// DR-42: the longer after the deadline, the likelier; never before, surely `time` seconds after it. `roll` gives a random
 /// number below its argument.
 fn is_over(deadline: i64, now: i64, time: u32, roll: impl FnOnce(u64) -> u64) -> bool {
@@ -78,7 +91,7 @@ fn now() -> i64 {
 
 impl Store {
     /// What is written for a value: the value itself, or with HerdClient the value and its soft deadline (DR-40).
-    /// Serialised bytes are written as they are, for exactly the time that was asked for.
+    /// Serialised bytes are written as they are, for exactly the time that was asked for (but see [`longer`]).
     #[inline]
     pub(super) fn pack(&self, operation: &'static str, value: Input<'_>, ttl: Ttl, when: When) -> Result<Packed> {
         let Some(herd) = &self.herd else { return Ok(Packed { value: self.encode(operation, value)?, ttl, when }) };
@@ -92,19 +105,30 @@ impl Store {
         Ok(Packed { value, ttl, when })
     }
 
-    /// A value that was read for a caller, and counted; nothing where the caller is to compute it anew (DR-42).
-    pub(super) fn herded(&self, value: Option<Value>) -> Option<Value> {
-        let value = value.filter(|value| self.is_fresh(value));
+    /// A value that was read for a caller, and counted; nothing where the caller is to compute it anew (DR-42), and where it
+    /// cannot be decoded and that is a miss (PK-8).
+    pub(super) fn sifted(&self, value: Option<Value>) -> Option<Value> {
+        let value = value.filter(|value| self.is_whole(value) && self.is_fresh(value));
         self.count_read(value.is_some());
         value
     }
 
     /// The same for several: `None` takes the place of what is to be computed anew (DR-43).
-    pub(super) fn herded_many(&self, mut values: Vec<Option<Value>>) -> Result<Vec<Option<Value>>> {
-        let (mut hits, mut misses) = (0, 0);
+    pub(super) fn sifted_many(&self, mut values: Vec<Option<Value>>) -> Result<Vec<Option<Value>>> {
+        let (mut hits, mut misses, mut kept) = (0, 0, 0_usize);
         for place in &mut values {
             match place {
-                Some(value) if self.is_fresh(value) => hits += 1,
+                Some(value) if !self.is_whole(value) => {
+                    *place = None;
+                    misses += 1;
+                }
+                Some(value) if self.is_fresh(value) => {
+                    hits += 1;
+                    kept = kept.saturating_add(value.decoded_size());
+                    if kept > KEPT {
+                        kept = kept.saturating_sub(value.forget());
+                    }
+                }
                 Some(value) => {
                     *value = self.value(self.encode("get_many", Input::Json(b"null"))?);
                     misses += 1;
@@ -114,6 +138,12 @@ impl Store {
         }
         self.counters.read(hits, misses);
         Ok(values)
+    }
+
+    /// Whether what was read has to be looked at before it is handed out.
+    #[inline]
+    pub(super) fn sifts(&self) -> bool {
+        self.herd.is_some() || self.alias.settings.undecodable_is_miss
     }
 
     /// Whether a value is to be handed out. So is what cannot be decoded: it says so when it is looked at.
@@ -172,7 +202,7 @@ impl Store {
     /// DR-43: where there is no `incr`.
     #[inline]
     pub(super) fn check_incr(&self) -> Result<()> {
-        if self.herd.is_none() {
+        if self.has_incr() {
             return Ok(());
         }
         Err(self
@@ -206,7 +236,7 @@ mod tests {
 
     #[test]
     fn values_are_kept_longer() {
-        let herd = Herd::new(Duration::from_secs(60));
+        let herd = Herd::new(Duration::from_mins(1));
         let begin = now();
         for (ms, seconds) in [(1, 0), (999, 0), (1000, 1), (300_000, 300)] {
             let (deadline, ttl) = herd.times(ms);

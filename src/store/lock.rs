@@ -68,7 +68,11 @@ pub(super) struct Locking {
     ttl: Ttl,
     deadline: Deadline,
     /// Of the attempts.
-    attempts: Budget,
+    attempts: Deadline,
+    /// What one of them may take.
+    patience: Duration,
+    /// When the last of them began.
+    began: Instant,
     /// The end of the waiting.
     until: Instant,
     pause: Duration,
@@ -86,7 +90,9 @@ enum Next {
 }
 
 impl Locking {
-    fn new(key: MadeKey, token: String, ttl: Ttl, wait: Option<Duration>, budget: Budget) -> Self {
+    /// `usual` is the time of the alias's calls: an attempt may take that, or what the call has beyond the waiting where
+    /// that is more. So a server that hangs is noticed, however long the lock is waited for.
+    fn new((key, token, ttl): (MadeKey, String, Ttl), wait: Option<Duration>, budget: Budget, usual: Duration) -> Self {
         let deadline = budget.start();
         let now = Instant::now();
         let left = deadline.end().saturating_duration_since(now);
@@ -97,10 +103,25 @@ impl Locking {
             token,
             ttl,
             deadline,
-            attempts: deadline.at_most(left.saturating_sub(reserve / 2)).budget(),
+            attempts: deadline.at_most(left.saturating_sub(reserve / 2)),
+            patience: usual.max(deadline.total().saturating_sub(wait.unwrap_or(deadline.total()))),
+            began: now,
             until: wait.and_then(|wait| now.checked_add(wait)).map_or(latest, |until| until.min(latest)),
             pause: FIRST_PAUSE,
         }
+    }
+
+    /// The time for an attempt that begins now.
+    fn attempt(&mut self) -> Budget {
+        self.began = Instant::now();
+        let is_enough = self.attempts.left().is_some_and(|left| left > self.patience);
+        if is_enough { Budget::new(self.patience) } else { self.attempts.budget() }
+    }
+
+    /// Whether what the last attempt took can have expired before its answer came: then somebody else may hold it. A
+    /// further attempt tells, since it is the token that counts.
+    fn may_be_over(&self) -> bool {
+        matches!(self.ttl, Ttl::Millis(millis) if self.began.elapsed().as_millis() >= u128::from(millis.unsigned_abs()))
     }
 
     fn request(&self, action: LockAction) -> Request<'_> {
@@ -110,6 +131,11 @@ impl Locking {
     /// What follows an attempt's answer.
     fn next(&mut self, answer: Result<bool>) -> Next {
         match answer {
+            Ok(true) if self.may_be_over() && self.attempts.left().is_some() => Next::Pause(Duration::ZERO),
+            Ok(true) if self.may_be_over() => {
+                let reason = "the server's answers take longer than the lock's time to live";
+                Next::Release(Error::new(Kind::Timeout, reason).maybe_done())
+            }
             Ok(true) => Next::Done(Ok(true)),
             Ok(false) => {
                 let left = self.until.saturating_duration_since(Instant::now());
@@ -158,20 +184,24 @@ impl Store {
     ) -> Result<Option<Value>> {
         let user = UserKey { is_session: false, key, version: call.version, is_final: call.final_key };
         let (mut locking, token) = self.locking(&user, ttl, wait, self.budget(call))?;
-        let act = |action, budget| self.backend.lock(&locking.key, locking.token.as_bytes(), action, budget);
-        let mut answer = act(LockAction::Take(locking.ttl), locking.attempts);
+        let act = |locking: &Locking, action, budget| {
+            self.backend.lock(&locking.key, locking.token.as_bytes(), action, budget)
+        };
+        let take = |locking: &mut Locking| {
+            let time = locking.attempt();
+            act(locking, LockAction::Take(locking.ttl), time)
+        };
+        let mut answer = take(&mut locking);
         loop {
             match locking.next(answer) {
                 Next::Done(held) => return Ok(self.told("lock", held)?.then(|| self.value(token))),
                 Next::Pause(_) if !goes_on() => return self.told("lock", Err(shut_down())),
                 Next::Pause(pause) => {
                     std::thread::sleep(pause);
-                    let (key, token) = (&locking.key, locking.token.as_bytes());
-                    answer = self.backend.lock(key, token, LockAction::Take(locking.ttl), locking.attempts);
+                    answer = take(&mut locking);
                 }
                 Next::Release(error) => {
-                    let (key, token) = (&locking.key, locking.token.as_bytes());
-                    let released = self.backend.lock(key, token, LockAction::Release, locking.deadline.budget());
+                    let released = act(&locking, LockAction::Release, locking.deadline.budget());
                     let (error, is_free) = lost(error, &released);
                     if !is_free {
                         let task = release_later(self.backend.clone(), locking);
@@ -228,7 +258,8 @@ impl Store {
         let named = |error| self.named("lock", error);
         let (ttl, token) = (life(ttl).map_err(named)?, fresh_token().map_err(named)?);
         let value = self.encode("lock", Input::Text(&token))?;
-        Ok((Locking::new(self.made("lock", user)?, token, ttl, wait, budget), value))
+        let key = self.made("lock", user)?;
+        Ok((Locking::new((key, token, ttl), wait, budget, self.alias.settings.budget), value))
     }
 
     /// Takes a lock; the ticket is answered with its token. The first attempt is in order with what was begun on the key
@@ -241,12 +272,12 @@ impl Store {
         budget: Budget,
         ticket: Ticket,
     ) {
-        let (locking, token) = match self.locking(user, ttl, wait, budget) {
+        let (mut locking, token) = match self.locking(user, ttl, wait, budget) {
             Ok(fine) => fine,
             Err(error) => return ticket.answer(Err(error)),
         };
-        let backend = self.backend.clone();
-        let first = begin(&*backend, locking.request(LockAction::Take(locking.ttl)), locking.attempts);
+        let (backend, time) = (self.backend.clone(), locking.attempt());
+        let first = begin(&*backend, locking.request(LockAction::Take(locking.ttl)), time);
         let task = Task { backend, locking, token, ticket };
         // a task that is refused is dropped, which answers its ticket
         let _ = self.spawner.spawn(Box::pin(task.run(first)));
@@ -274,9 +305,8 @@ impl Task {
                     if !self.ticket.is_wanted() {
                         return self.ticket.answer(Err(shut_down()));
                     }
-                    answer =
-                        act(&*self.backend, &self.locking, LockAction::Take(self.locking.ttl), self.locking.attempts)
-                            .await;
+                    let (take, time) = (LockAction::Take(self.locking.ttl), self.locking.attempt());
+                    answer = act(&*self.backend, &self.locking, take, time).await;
                 }
                 Next::Release(error) => {
                     let deadline = self.locking.deadline.budget();
@@ -346,4 +376,84 @@ impl Sink for Answered {
 
 fn shut_down() -> Error {
     Error::new(Kind::Shutdown, "the context is shut down; nobody waits for the lock any more")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn locking(total: u64, wait: Option<u64>) -> Locking {
+        let parts = (MadeKey::as_is("k"), "token".to_owned(), Ttl::Forever);
+        let wait = wait.map(Duration::from_millis);
+        Locking::new(parts, wait, Budget::new(Duration::from_millis(total)), Duration::from_secs(5))
+    }
+
+    fn whole_ms(time: Duration) -> u64 {
+        u64::try_from((time + Duration::from_micros(900)).as_millis()).unwrap()
+    }
+
+    #[test]
+    fn pauses_grow_and_end_with_the_waiting() {
+        let mut locking = locking(600_000, Some(250));
+        let mut pauses = Vec::new();
+        while let Next::Pause(pause) = locking.next(Ok(false)) {
+            pauses.push(whole_ms(pause));
+            locking.until -= pause; // as if it had passed
+            assert!(pauses.len() < 20);
+        }
+        assert_eq!(pauses[..4], [10, 20, 40, 80]);
+        assert!((98..=100).contains(&pauses[4]), "{pauses:?}");
+        assert!(matches!(locking.next(Ok(true)), Next::Done(Ok(true))));
+        assert!(matches!(locking.next(Ok(false)), Next::Done(Ok(false))));
+    }
+
+    #[test]
+    fn a_lock_that_can_have_expired_is_asked_for_again() {
+        let mut locking = locking(1_000, None);
+        locking.ttl = Ttl::Millis(50);
+        locking.attempt();
+        assert!(matches!(locking.next(Ok(true)), Next::Done(Ok(true))));
+        locking.began -= Duration::from_millis(50); // as if it had passed
+        assert!(matches!(locking.next(Ok(true)), Next::Pause(Duration::ZERO)));
+        locking.attempts = Budget::new(Duration::ZERO).start();
+        assert!(matches!(locking.next(Ok(true)), Next::Release(_)));
+    }
+
+    #[test]
+    fn some_of_the_time_is_not_waited_away() {
+        let kept = |total: u64| {
+            let locking = locking(total, None);
+            let until = |moment: Instant| whole_ms(locking.deadline.end() - moment);
+            (until(locking.until), until(locking.attempts.end()))
+        };
+        assert_eq!(kept(400), (100, 50));
+        assert_eq!(kept(60_000), (500, 250));
+    }
+
+    #[test]
+    fn an_attempt_takes_no_longer_than_a_call() {
+        let time = |total, wait| whole_ms(locking(total, wait).attempt().total());
+        assert_eq!(time(600_000, None), 5_000);
+        assert_eq!(time(600_000, Some(590_000)), 10_000);
+        assert_eq!(time(60_000, Some(0)), 60_000);
+        assert_eq!(time(1_000, None), 1_000);
+    }
+
+    #[test]
+    fn what_may_have_been_taken_is_let_go_of() {
+        let mut locking = locking(1_000, None);
+        let error = || Error::new(Kind::Timeout, "late");
+        assert!(matches!(locking.next(Err(error())), Next::Done(Err(_))));
+        assert!(matches!(locking.next(Err(error().maybe_done())), Next::Release(_)));
+        let (told, is_free) = lost(error().maybe_done(), &Ok(true));
+        assert!(is_free && !told.may_have_happened() && told.reason().contains("let go of"));
+        let (told, is_free) = lost(error().maybe_done(), &Ok(false));
+        assert!(!is_free && told.may_have_happened());
+    }
+
+    #[test]
+    fn tokens_are_hexadecimal_and_differ() {
+        let (one, other) = (fresh_token().unwrap(), fresh_token().unwrap());
+        assert!(one != other && one.len() == 32 && one.bytes().all(|byte| byte.is_ascii_hexdigit()));
+    }
 }

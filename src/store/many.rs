@@ -1,5 +1,6 @@
 //! Several keys in one call (O table).
 
+use super::herd::longer;
 use super::{Call, Packed, Store, Value};
 use crate::backend::{Entry, When};
 use crate::codec::Input;
@@ -15,9 +16,11 @@ impl Store {
             return Ok(Vec::new()); // O-6
         }
         let stored = self.checked("get_many", self.backend.get_many(&made, self.budget(call)))?;
-        if self.herd.is_some() {
-            let values = stored.into_iter().map(|stored| stored.map(|one| self.fetched("get_many", one)).transpose());
-            return self.herded_many(values.collect::<Result<_>>()?);
+        if self.sifts() {
+            let values = stored
+                .into_iter()
+                .map(|stored| self.forgiven("get_many", stored.map(|one| self.fetched("get_many", one)).transpose()));
+            return self.sifted_many(values.collect::<Result<_>>()?);
         }
         self.count_reads(&stored);
         stored.into_iter().map(|stored| stored.map(|stored| self.fetched("get_many", stored)).transpose()).collect()
@@ -38,7 +41,7 @@ impl Store {
         for ((key, value), (place, failure)) in values.iter().zip(failed.iter_mut().enumerate()) {
             match self.pack("set_many", *value, ttl, When::Always) {
                 Ok(Packed { value, ttl, .. }) => {
-                    kept = ttl;
+                    kept = longer(kept, ttl);
                     entries.push(Entry { key: self.make("set_many", key, call)?, value });
                     places.push(place);
                 }

@@ -1,10 +1,12 @@
 //! One alias: keys, versions, times to live and values over any backend.
 
 mod count;
+mod forgive;
 mod herd;
 mod lock;
 mod many;
 mod operation;
+mod outcome;
 mod pattern;
 mod plugins;
 mod reversed;
@@ -16,7 +18,8 @@ mod value;
 use std::sync::Arc;
 
 use self::herd::{Herd, Packed};
-pub use self::operation::{Asked, Operation, Outcome, Prepared};
+pub use self::operation::{Operation, Prepared};
+pub use self::outcome::{Asked, Outcome};
 use self::plugins::KeyFunctions;
 pub use self::plugins::Plugins;
 pub use self::reversed::Head;
@@ -134,11 +137,11 @@ impl Store {
         let codec = around.plugins.codec(&alias, form).map_err(on_alias)?;
         let key_functions = around.plugins.key_functions(&alias).map_err(on_alias)?;
         let head = alias.keys.head(None);
-        let herd = match &alias.family {
+        let herding = match &alias.family {
             Family::Redis(redis) => redis.herd.map(Herd::new),
             _ => None,
         };
-        let facts = Arc::new(Facts { codec: codec.clone(), alias: alias.name.clone(), herded: herd.is_some() });
+        let facts = Arc::new(Facts { codec: codec.clone(), alias: alias.name.clone(), herded: herding.is_some() });
         Ok(Self {
             habits: backend.habits(),
             alias,
@@ -150,7 +153,7 @@ impl Store {
             spawner: around.spawner,
             log: around.log,
             ignores,
-            herd,
+            herd: herding,
             counters: Counters::default(),
         })
     }
@@ -166,11 +169,18 @@ impl Store {
         self.backend.supports(capability) && (has_prefix || capability != Capability::ClearPrefix)
     }
 
+    /// Whether it has [`Store::incr`]: with HerdClient there is none (DR-43).
+    pub fn has_incr(&self) -> bool {
+        self.herd.is_none()
+    }
+
     /// The value of a key; `None` on a miss.
     pub fn get(&self, key: &str, call: &Call<'_>) -> Result<Option<Value>> {
-        let stored = self.checked("get", self.backend.get(&self.make("get", key, call)?, self.budget(call)))?;
-        if self.herd.is_some() {
-            return Ok(self.herded(stored.map(|stored| self.fetched("get", stored)).transpose()?));
+        let stored = self.backend.get(&self.make("get", key, call)?, self.budget(call));
+        let stored = self.checked("get", self.forgiven("get", stored))?;
+        if self.sifts() {
+            let value = stored.map(|stored| self.fetched("get", stored)).transpose();
+            return Ok(self.sifted(self.forgiven("get", value)?));
         }
         self.count_read(stored.is_some());
         stored.map(|stored| self.fetched("get", stored)).transpose()
@@ -186,13 +196,17 @@ impl Store {
             Some(Glance::Text(text)) => take(Shown::exactly(text.as_bytes())),
             _ => other = Some(copied(stored)),
         });
-        let found = self.checked("get", found)?;
+        let found = self.checked("get", self.forgiven("get", found))?;
         let Some(stored) = other else {
             self.count_read(found);
             return Ok(found);
         };
-        let value = self.fetched("get", stored.map_err(|error| self.named("get", error))?)?;
-        let found = self.is_fresh(&value);
+        let value = self.fetched("get", stored.map_err(|error| self.named("get", error))?).map(Some);
+        let Some(value) = self.forgiven("get", value)? else {
+            self.count_read(false);
+            return Ok(false);
+        };
+        let found = self.is_whole(&value) && self.is_fresh(&value);
         self.count_read(found);
         if found {
             take(value.text_or_bytes().map_err(|error| self.named("get", error))?);
@@ -202,15 +216,16 @@ impl Store {
 
     /// Writes a value; `when` decides where there is one already, or none.
     pub fn set(&self, key: &str, value: Input<'_>, ttl: TtlChoice, when: When, call: &Call<'_>) -> Result<Written> {
-        let packed = self.pack("set", value, ttl.or(self.alias.ttl), when)?;
+        let name = if when == When::Missing { "add" } else { "set" };
+        let packed = self.pack(name, value, ttl.or(self.alias.ttl), when)?;
         let written = self.backend.set(
-            &self.make("set", key, call)?,
+            &self.make(name, key, call)?,
             packed.value.as_ref(),
             packed.ttl,
             packed.when,
             self.budget(call),
         );
-        self.checked(if when == When::Missing { "add" } else { "set" }, written)
+        self.checked(name, written)
     }
 
     /// Gives a key another time to live (Django's `touch`).

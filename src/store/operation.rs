@@ -6,21 +6,19 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use super::herd::longer;
 use super::lock;
+use super::outcome::Asked;
 use super::session::{self, is_session_key};
-use super::{Call, Head, Packed, Scope, Store, Value};
+use super::{Call, Packed, Scope, Store};
 use crate::backend::{
-    Capability, Counted, Entry, IncrBy, Job, Keys, LockAction, Order, Page, Reply, Request, Stored, Ticket, Touched,
-    When, Written, left_until,
+    Capability, Counted, Entry, IncrBy, Job, Keys, LockAction, Order, Reply, Request, Stored, Ticket, When, left_until,
 };
 use crate::codec::Input;
-use crate::error::{Error, Kind, Result};
+use crate::error::Result;
 use crate::key::MadeKey;
 use crate::timeout::{Budget, Ttl, TtlChoice};
 use crate::value::Number;
-
-/// From this size on a value may share memory with what was read together with it.
-const SHARED_FROM: usize = 8 << 10;
 
 /// An operation, as a caller asks for it.
 #[derive(Clone, Copy, Debug)]
@@ -72,73 +70,6 @@ pub enum Operation<'a> {
     Session { key: &'a str },
     /// [`Store::create_table`].
     CreateTable,
-}
-
-/// What was asked, for who reads the answer.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[allow(missing_docs, reason = "the operations' names")]
-pub enum Asked {
-    Get,
-    Set,
-    Add,
-    Expire,
-    Persist,
-    Ttl,
-    Delete,
-    Has,
-    Incr,
-    IncrVersion,
-    GetMany,
-    SetMany {
-        spent: bool,
-    },
-    DeleteMany,
-    /// What stands before the user's keys.
-    Keys {
-        head: Head,
-    },
-    Clear {
-        everything: bool,
-    },
-    PurgeExpired,
-    Ping,
-    Session,
-    CreateTable,
-    ExpireAt,
-    Lock,
-    Unlock,
-    ExtendLock,
-    DeletePattern,
-}
-
-/// How an operation ended.
-pub enum Outcome {
-    /// A get or session.
-    Value(Option<Value>),
-    /// A set.
-    Written(Written),
-    /// A lock: its token.
-    Locked(Option<Value>),
-    /// An expire, expire_at or persist.
-    Touched(Touched),
-    /// A ttl.
-    Left(Option<Ttl>),
-    /// A delete, has, unlock or lock_extend.
-    Found(bool),
-    /// An incr: the new number.
-    Sum(Option<Value>),
-    /// An incr_version: the new version.
-    Version(Option<i64>),
-    /// A get_many.
-    Values(Vec<Option<Value>>),
-    /// A set_many: the failures, and whether what was stored is dead at once.
-    Failures(Vec<Option<Error>>, bool),
-    /// A delete_many, delete_pattern or purge_expired.
-    Removed(u64),
-    /// A keys: user keys, unless they were to be final.
-    Page(Page),
-    /// A clear, ping or create_table.
-    Done,
 }
 
 /// An operation whose arguments are fine. It borrows the key, which is made when it is begun.
@@ -215,63 +146,6 @@ impl Prepared<'_> {
     /// Makes the clock of the operation run since `now`.
     pub fn start_clock(&mut self, now: Instant) {
         self.budget = self.budget.fixed_since(now);
-    }
-}
-
-impl Asked {
-    /// The operation's name, as messages have it.
-    pub fn name(self) -> &'static str {
-        match self {
-            Self::Get => "get",
-            Self::Set => "set",
-            Self::Add => "add",
-            Self::Expire => "expire",
-            Self::Persist => "persist",
-            Self::Ttl => "ttl",
-            Self::Delete => "delete",
-            Self::Has => "has",
-            Self::Incr => "incr",
-            Self::IncrVersion => "incr_version",
-            Self::GetMany => "get_many",
-            Self::SetMany { .. } => "set_many",
-            Self::DeleteMany => "delete_many",
-            Self::Keys { .. } => "keys",
-            Self::Clear { .. } => "clear",
-            Self::PurgeExpired => "purge_expired",
-            Self::Ping => "ping",
-            Self::Session => "session",
-            Self::CreateTable => "create_table",
-            Self::ExpireAt => "expire_at",
-            Self::Lock => "lock",
-            Self::Unlock => "unlock",
-            Self::ExtendLock => "lock_extend",
-            Self::DeletePattern => "delete_pattern",
-        }
-    }
-
-    /// Whether it changes nothing.
-    fn only_reads(self) -> bool {
-        matches!(
-            self,
-            Self::Get | Self::Ttl | Self::Has | Self::GetMany | Self::Keys { .. } | Self::Ping | Self::Session
-        )
-    }
-
-    /// Whether IGNORE_EXCEPTIONS and ignore_exc hide its failures (DR-16).
-    fn can_be_ignored(self) -> bool {
-        !matches!(
-            self,
-            Self::Expire
-                | Self::ExpireAt
-                | Self::Persist
-                | Self::Ttl
-                | Self::PurgeExpired
-                | Self::Ping
-                | Self::CreateTable
-                | Self::Lock
-                | Self::Unlock
-                | Self::ExtendLock
-        )
     }
 }
 
@@ -400,7 +274,7 @@ impl Store {
         let mut kept = ttl;
         let entries = values.iter().map(|(key, value)| {
             let packed = self.pack("set_many", *value, ttl, When::Always)?;
-            kept = packed.ttl;
+            kept = longer(kept, packed.ttl);
             Ok(Entry { key: self.make("set_many", key, call)?, value: packed.value })
         });
         let entries = entries.collect::<Result<_>>()?;
@@ -472,81 +346,6 @@ impl Store {
             Ok(Reply::Counted(moved.map_or(Counted::Missing, Counted::Now)))
         });
         self.backend.start_job(Keys::These(&keys), budget, job);
-    }
-
-    /// A value for a host to keep as long as it likes. A small one gets memory of its own: as a part of what a connection
-    /// has read it would keep all of that alive.
-    #[inline]
-    fn delivered(&self, operation: &'static str, stored: Stored) -> Result<Value> {
-        if stored.bytes.len() >= SHARED_FROM {
-            return self.fetched(operation, stored);
-        }
-        self.check_size(operation, stored.bytes.len())?;
-        Ok(Value::small(stored.as_ref(), self.facts.clone()))
-    }
-
-    /// How an operation ended, from its answer.
-    pub fn conclude(&self, asked: Asked, answer: Result<Reply>) -> Result<Outcome> {
-        let name = asked.name();
-        let answer = answer.map_err(|error| if asked.only_reads() { error.never_done() } else { error });
-        let reply = match answer {
-            Ok(reply) => reply,
-            Err(error) if asked.can_be_ignored() => return self.checked(name, Err(error)),
-            Err(error) if matches!(asked, Asked::Expire | Asked::ExpireAt | Asked::Persist | Asked::Ttl) => {
-                return self.checked_touch(name, Err(error));
-            }
-            Err(error) => return self.told(name, Err(error)),
-        };
-        match &reply {
-            _ if self.herd.is_some() => {} // they are counted when it is known whether they will do
-            Reply::Value(stored) if matches!(asked, Asked::Get | Asked::Session) => self.count_read(stored.is_some()),
-            Reply::Values(stored) => self.count_reads(stored),
-            _ => {}
-        }
-        let value = |stored: Option<Stored>| stored.map(|stored| self.delivered(name, stored)).transpose();
-        let read = |stored: Option<Stored>| {
-            let value = value(stored)?;
-            Ok(if self.herd.is_some() { self.herded(value) } else { value })
-        };
-        Ok(match (asked, reply) {
-            (Asked::Get, Reply::Value(stored)) => Outcome::Value(read(stored)?),
-            (Asked::Session, Reply::Value(stored)) => Outcome::Value(read(stored)?.filter(session::is_a_session)),
-            (Asked::Set | Asked::Add, Reply::Written(written)) => Outcome::Written(written),
-            (Asked::Lock, Reply::Value(token)) => Outcome::Locked(token.map(|token| self.value(token))),
-            (Asked::Expire | Asked::ExpireAt | Asked::Persist, Reply::Touched(touched)) => Outcome::Touched(touched),
-            (Asked::Ttl, Reply::Left(left)) => Outcome::Left(left),
-            (Asked::Delete | Asked::Has | Asked::Unlock | Asked::ExtendLock, Reply::Found(found)) => {
-                Outcome::Found(found)
-            }
-            (Asked::Incr, Reply::Counted(Counted::Now(sum))) => {
-                Outcome::Sum(Some(self.value_of(&Number::Int(sum.into()))?))
-            }
-            (Asked::Incr, Reply::Counted(Counted::Beyond(sum))) => {
-                Outcome::Sum(Some(self.value_of(&Number::Int(sum.into()))?))
-            }
-            (Asked::Incr, Reply::Counted(Counted::Missing)) => Outcome::Sum(None),
-            (Asked::Incr, Reply::Value(stored)) => Outcome::Sum(stored.map(|stored| self.value(stored))),
-            (Asked::IncrVersion, Reply::Counted(Counted::Now(version))) => Outcome::Version(Some(version)),
-            (Asked::IncrVersion, Reply::Counted(Counted::Missing)) => Outcome::Version(None),
-            (Asked::GetMany, Reply::Values(stored)) => {
-                let values = stored.into_iter().map(value).collect::<Result<_>>()?;
-                Outcome::Values(if self.herd.is_some() { self.herded_many(values)? } else { values })
-            }
-            (Asked::SetMany { spent }, Reply::Failures(failures)) => {
-                let failure = |error: Option<Error>| error.and_then(|error| self.checked::<()>(name, Err(error)).err());
-                Outcome::Failures(failures.into_iter().map(failure).collect(), spent)
-            }
-            (Asked::DeleteMany | Asked::DeletePattern | Asked::PurgeExpired, Reply::Removed(count)) => {
-                Outcome::Removed(count)
-            }
-            (Asked::Keys { head }, Reply::Page(Page { keys, next })) => {
-                Outcome::Page(Page { keys: self.user_keys(keys, head)?, next })
-            }
-            (Asked::Clear { .. } | Asked::Ping | Asked::CreateTable, Reply::Done) => Outcome::Done,
-            (_, reply) => {
-                return Err(self.named(name, Error::new(Kind::Panic, format!("the backend answered with {reply:?}"))));
-            }
-        })
     }
 }
 

@@ -43,6 +43,7 @@ impl Plugins {
     }
 
     /// Those of them that a configuration names.
+    #[must_use]
     pub fn named_in(&self, config: &Config) -> Self {
         let mut named = Self::default();
         for alias in &config.aliases {

@@ -28,9 +28,10 @@ impl Store {
             return Ok(None);
         }
         let stored = self.backend.get(&self.make("session", &cache_key(key), call)?, self.budget(call));
-        let stored = self.checked("session", stored)?;
-        if self.herd.is_some() {
-            let value = self.herded(stored.map(|stored| self.fetched("session", stored)).transpose()?);
+        let stored = self.checked("session", self.forgiven("session", stored))?;
+        if self.sifts() {
+            let value = stored.map(|stored| self.fetched("session", stored)).transpose();
+            let value = self.sifted(self.forgiven("session", value)?);
             return Ok(value.filter(is_a_session));
         }
         self.count_read(stored.is_some());

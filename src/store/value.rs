@@ -11,6 +11,9 @@ use crate::error::{Error, Kind, Result};
 use crate::stored::{Stored, StoredRef};
 use crate::value::{Number, Tree, ValueKind};
 
+/// No `None` takes more bytes, however it is serialised and compressed.
+const LONGEST_NONE: usize = 128;
+
 /// Something shown, and whether the showing lost something of the Python value.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Shown<T> {
@@ -54,7 +57,7 @@ enum Kept {
 struct Decoded {
     /// With the soft deadline that was beside it.
     tree: OnceLock<Result<(Tree, Option<i64>)>>,
-    text: OnceLock<Result<Shown<String>>>,
+    text: OnceLock<Shown<String>>,
     json: OnceLock<Result<Shown<String>>>,
 }
 
@@ -95,9 +98,15 @@ impl Value {
         self.kind().is_ok_and(|kind| kind == ValueKind::Null)
     }
 
-    /// Whether the value is a `None` that shows without decoding, or was decoded already.
+    /// Why the value cannot be decoded, where it cannot.
+    pub(super) fn undecodable(&self) -> Option<Error> {
+        if self.glance().is_some() { None } else { self.opened().err() }
+    }
+
+    /// [`Value::is_none`], without decoding what is too large for that; with HerdClient all was decoded already.
     pub(super) fn is_plain_none(&self) -> bool {
-        matches!(self.glance(), Some(Glance::Null)) || (self.facts.herded && self.is_none())
+        let may_be = self.facts.herded || self.stored().bytes.len() <= LONGEST_NONE;
+        may_be && self.is_none()
     }
 
     /// The text of a dict's item; `None` where there is no such item.
@@ -135,12 +144,12 @@ impl Value {
         }
         let decoded = self.decoded();
         if let Some(made) = decoded.text.get() {
-            return kept(made);
+            return Ok(borrowed(made));
         }
         match self.tree()?.text() {
             Some((Cow::Borrowed(shown), loss)) => Ok(Shown { shown, lossy: loss.is_lossy() }),
             Some((Cow::Owned(shown), loss)) => {
-                kept(decoded.text.get_or_init(|| Ok(Shown { shown, lossy: loss.is_lossy() })))
+                Ok(borrowed(decoded.text.get_or_init(|| Shown { shown, lossy: loss.is_lossy() })))
             }
             None => Err(self.not("text")),
         }
@@ -148,11 +157,12 @@ impl Value {
 
     /// The value as JSON text, by the table in [`crate::codec::json`].
     pub fn json(&self) -> Result<Shown<&str>> {
-        kept(self.decoded().json.get_or_init(|| {
+        let made = once(&self.decoded().json, || {
             let (shown, loss) =
                 json::write(self.tree()?, &self.facts.codec.limits).map_err(|error| self.named(error))?;
             Ok(Shown { shown, lossy: loss.is_lossy() })
-        }))
+        });
+        made.map(borrowed)
     }
 
     /// The bytes of a text or of bytes.
@@ -170,6 +180,19 @@ impl Value {
 
     fn decoded(&self) -> &Decoded {
         self.decoded.get_or_init(Box::default)
+    }
+
+    /// About how many bytes of memory it takes beside the stored ones, since it was decoded.
+    pub(super) fn decoded_size(&self) -> usize {
+        let tree = self.decoded.get().and_then(|decoded| decoded.tree.get()?.as_ref().ok());
+        tree.map_or(0, |(tree, _)| tree.tables.size())
+    }
+
+    /// Gives that memory back, and tells how much it was; it is decoded again when it is looked into.
+    pub(super) fn forget(&mut self) -> usize {
+        let size = self.decoded_size();
+        self.decoded = OnceLock::new();
+        size
     }
 
     /// The soft deadline beside the value, in seconds since 1970; `None` also where it cannot be decoded.
@@ -205,7 +228,7 @@ impl Value {
     }
 
     fn opened(&self) -> Result<&(Tree, Option<i64>)> {
-        let decode = || {
+        once(&self.decoded().tree, || {
             let decoded = match &self.stored {
                 Kept::Shared(stored) => self.facts.codec.decode(stored),
                 Kept::Small(bytes, flags) => {
@@ -215,9 +238,7 @@ impl Value {
             let opened = decoded
                 .and_then(|tree| if self.facts.herded { self.facts.codec.unpack_herd(tree) } else { Ok((tree, None)) });
             opened.map_err(|error| self.named(error))
-        };
-        let tree = self.decoded().tree.get_or_init(decode);
-        tree.as_ref().map_err(Clone::clone)
+        })
     }
 
     fn named(&self, error: Error) -> Error {
@@ -243,9 +264,53 @@ impl Drop for Value {
     }
 }
 
-fn kept(shown: &Result<Shown<String>>) -> Result<Shown<&str>> {
-    match shown {
-        Ok(shown) => Ok(Shown { shown: &shown.shown, lossy: shown.lossy }),
-        Err(error) => Err(error.clone()),
+/// What is made when it is first wanted, and kept.
+///
+/// It is made outside of the place's own lock: the program's plug-ins may run meanwhile, which may look at the same value,
+/// wait for another thread that does, or be in the midst of it while another thread forks. So threads that look at the same
+/// time may each make it, and the first is kept.
+fn once<T>(place: &OnceLock<Result<T>>, make: impl FnOnce() -> Result<T>) -> Result<&T> {
+    let result = match place.get() {
+        Some(kept) => kept,
+        None => match make() {
+            // this is about the thread that asks, and says nothing about the value
+            Err(error) if matches!(error.kind(), Kind::Deadlock | Kind::Shutdown) => return Err(error),
+            fresh => place.get_or_init(|| fresh),
+        },
+    };
+    result.as_ref().map_err(Clone::clone)
+}
+
+fn borrowed(shown: &Shown<String>) -> Shown<&str> {
+    Shown { shown: &shown.shown, lossy: shown.lossy }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::codec::compress::{Compressor, Method};
+    use crate::codec::{Form, Serializer};
+    use crate::value::Limits;
+
+    #[test]
+    fn a_none_is_seen_behind_every_serializer_and_compressor() {
+        let pickle = || Serializer::Pickle(4);
+        let mut kinds = vec![(pickle(), Method::Identity), (Serializer::Json, Method::Identity)];
+        if cfg!(feature = "compressors") {
+            kinds.extend([(pickle(), Method::Zlib), (pickle(), Method::Lzma), (Serializer::Json, Method::Gzip)]);
+        }
+        for (serializer, method) in kinds {
+            for min_length in [0, 15] {
+                let compressor = Compressor { method: method.clone(), min_length, forgives: false };
+                let (serializer, limits) = (serializer.clone(), Limits::default());
+                let codec = Codec { form: Form::RedisIntegers, serializer, compressor, limits };
+                let facts = Arc::new(Facts { codec, alias: "default".into(), herded: false });
+                let is_none = |json: &str| {
+                    let stored = facts.codec.encode(Input::Json(json.as_bytes())).unwrap();
+                    Value::new(stored, facts.clone()).is_plain_none()
+                };
+                assert!(is_none("null") && !is_none("{}") && !is_none(&format!("[{:?}]", "x".repeat(LONGEST_NONE))));
+            }
+        }
     }
 }

@@ -198,6 +198,16 @@ impl Tables {
         Ok(Span { start, len: number(bytes.len())? })
     }
 
+    /// About how many bytes of memory they take.
+    pub fn size(&self) -> usize {
+        let parts = size_of_val(&*self.items)
+            + size_of_val(&*self.segments)
+            + size_of_val(&*self.groups)
+            + size_of_val(&*self.objects)
+            + size_of_val(&*self.globals);
+        self.stored.len() + self.side.len() + parts
+    }
+
     /// The Latin-1 bytes of a text, or `None` if it has other characters.
     pub fn latin1(&mut self, text: Span) -> Result<Option<Span>> {
         if let Some(known) = self.latin1.get(&text) {

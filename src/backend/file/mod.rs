@@ -117,3 +117,27 @@ fn no_keys(done: &str) -> Error {
     let reason = format!("the names of cache files are hashes of the keys, so keys cannot be {done}");
     Error::new(Kind::Unsupported, reason)
 }
+
+/// What the fuzz target calls.
+#[cfg(fuzzing)]
+#[doc(hidden)]
+pub mod fuzz {
+    use super::format::{Header, push_header};
+    use crate::zlib;
+
+    /// Reads a cache file. What was read is within the limit, and an expiry comes back when it is written again.
+    pub fn entry(file: &[u8], limit: usize) {
+        let Ok(Header::Expiry(expiry, length)) = Header::read(file) else { return };
+        let body = file.get(length..).unwrap_or_default();
+        match (zlib::value(body, limit), zlib::length(body, limit)) {
+            (Ok(value), Ok(length)) => assert!(value.len() <= limit && length <= body.len()),
+            (value, length) => assert!(value.err() == length.err()),
+        }
+        let mut head = Vec::new();
+        push_header(&mut head, expiry);
+        match Header::read(&head) {
+            Ok(Header::Expiry(again, _)) => assert!(again.map(f64::to_bits) == expiry.map(f64::to_bits)),
+            other => panic!("{other:?}"),
+        }
+    }
+}

@@ -59,3 +59,13 @@ impl<'a> Chooser<'a> {
 pub fn open(config: config::Memcached, spawner: &Arc<dyn Spawner>, log: &Arc<dyn Log>) -> Arc<dyn Backend> {
     Arc::new(several::Several::open(config, spawner, log))
 }
+
+/// What the fuzz targets call.
+#[cfg(fuzzing)]
+#[doc(hidden)]
+pub mod fuzz {
+    /// Reads what a server sent, at once and in pieces of so many bytes.
+    pub fn replies(sent: &[u8], piece: usize) {
+        crate::backend::net::fuzz::in_any_pieces::<super::decoder::Decoder>(sent, piece);
+    }
+}

@@ -1,7 +1,6 @@
 //! The cache of an alias: one server or several, each key on the one that its client would choose (M-4, M-5).
 //!
-//! Operations on one key keep their order, since a key has one server. `incr_version`, begun asynchronously over several
-//! servers, keeps its order with what is begun on the old key only.
+//! Operations on one key keep their order, since a key has one server; what works on several waits for its turn on each.
 
 use std::borrow::Cow;
 use std::sync::Arc;
@@ -11,7 +10,7 @@ use super::choice::Choice;
 use super::key;
 use super::protocol::Text;
 use super::standing::Standing;
-use crate::backend::net::{self, Endpoint, Spread, Whole, divide};
+use crate::backend::net::{self, Endpoint, Spread, Turns, Whole, divide};
 use crate::backend::request::by_call;
 use crate::backend::unsupported;
 use crate::backend::{
@@ -31,6 +30,7 @@ pub(super) struct Several {
     choice: Choice,
     members: Vec<Arc<Member>>,
     spawner: Arc<dyn Spawner>,
+    turns: Turns,
 }
 
 /// One of the servers.
@@ -64,7 +64,7 @@ impl Several {
             Arc::new(Member { server, standing })
         };
         let members = config.servers.iter().map(member).collect();
-        Self { choice: Choice::new(&config), members, config, spawner: spawner.clone() }
+        Self { choice: Choice::new(&config), members, config, spawner: spawner.clone(), turns: Turns::default() }
     }
 
     /// The server of a key, and the key as it is sent there.
@@ -241,24 +241,16 @@ impl Backend for Several {
     }
 
     fn start_job(&self, keys: Keys<'_>, budget: Budget, job: Job) {
-        let member = match keys {
-            Keys::These([first, ..]) => self.locate(first).map(|(member, _)| member),
-            Keys::These([]) | Keys::All => self.members.first().ok_or_else(no_server),
-        };
-        match member {
-            Ok(member) => {
+        let parts = match keys {
+            Keys::All => Ok(Turns::on_all(&self.members)),
+            Keys::These(keys) => {
                 // as they are sent: the order is kept by that
-                let sent: Vec<MadeKey> = match keys {
-                    Keys::These(keys) => keys
-                        .iter()
-                        .filter_map(|key| self.locate(key).ok().filter(|(of, _)| Arc::ptr_eq(of, member)))
-                        .map(|(_, sent)| sent.into_owned())
-                        .collect(),
-                    Keys::All => Vec::new(),
-                };
-                let keys = if matches!(keys, Keys::All) { Keys::All } else { Keys::These(&sent) };
-                member.server.start_job(keys, budget, job);
+                let places = keys.iter().map(|key| self.locate(key).map(|(member, sent)| (member, sent.into_owned())));
+                places.collect::<Result<Vec<_>>>().map(Turns::on)
             }
+        };
+        match parts {
+            Ok(parts) => self.turns.start(&parts, |member| &member.server, budget, &self.spawner, job),
             Err(error) => job(Err(error)),
         }
     }

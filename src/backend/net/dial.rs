@@ -72,6 +72,7 @@ async fn dial<P: Protocol>(shared: Arc<Shared<P>>, spawner: &Arc<dyn Spawner>, d
             Err(error) => failure = error.at_server(&spot.shown),
         }
     }
+    whereabouts.distrust();
     Err(failure)
 }
 

@@ -16,6 +16,8 @@ pub(crate) struct Whole {
     failed: usize,
     /// A server that is away is an empty one (`ignore_exc`).
     lenient: bool,
+    /// What has no answer changes something.
+    writes: bool,
 }
 
 impl Whole {
@@ -34,13 +36,13 @@ impl Whole {
         Self::new(Reply::Removed(0), vec![Vec::new(); parts], lenient)
     }
 
-    /// Of what has no answer but that it was done.
-    pub(crate) fn of_deeds(parts: usize) -> Self {
-        Self::new(Reply::Done, vec![Vec::new(); parts], false)
+    /// Of what has no answer but that it was done; whether it `writes`.
+    pub(crate) fn of_deeds(parts: usize, writes: bool) -> Self {
+        Self { writes, ..Self::new(Reply::Done, vec![Vec::new(); parts], false) }
     }
 
     fn new(reply: Reply, parts: Vec<Vec<usize>>, lenient: bool) -> Self {
-        Self { reply, parts, failure: None, failed: 0, lenient }
+        Self { reply, parts, failure: None, failed: 0, lenient, writes: false }
     }
 
     /// Takes the answer of one part.
@@ -70,11 +72,18 @@ impl Whole {
         }
     }
 
-    /// The answer, once every part was taken. Writes of which some were made tell which were not.
+    /// The answer, once every part was taken. Writes of which some were made tell which were not, or at least that some
+    /// may have been.
     pub(crate) fn answer(self) -> Result<Reply> {
         let all_failed = self.failed == self.parts.len();
         let partial = self.lenient || matches!(self.reply, Reply::Failures(_));
+        let some_done = match self.reply {
+            Reply::Removed(sum) => sum > 0,
+            Reply::Done => self.writes && !all_failed,
+            _ => false,
+        };
         match self.failure {
+            Some(error) if some_done && !partial => Err(error.maybe_done()),
             Some(error) if all_failed || !partial => Err(error),
             _ => Ok(self.reply),
         }
@@ -173,6 +182,24 @@ mod tests {
         none.take(0, Err(away()));
         none.take(1, Err(away().maybe_done()));
         assert!(none.answer().unwrap_err().may_have_happened());
+    }
+
+    #[test]
+    fn what_was_done_on_one_server_may_have_been_done() {
+        for (whole, done, writes) in [
+            (Whole::of_removals(2, false), Reply::Removed(3), true),
+            (Whole::of_removals(2, false), Reply::Removed(0), false),
+            (Whole::of_deeds(2, true), Reply::Done, true),
+            (Whole::of_deeds(2, false), Reply::Done, false),
+        ] {
+            let mut whole = whole;
+            whole.take(0, Ok(done));
+            whole.take(1, Err(away()));
+            assert_eq!(whole.answer().unwrap_err().may_have_happened(), writes);
+        }
+        let mut none = Whole::of_deeds(1, true);
+        none.take(0, Err(away()));
+        assert!(!none.answer().unwrap_err().may_have_happened());
     }
 
     #[test]

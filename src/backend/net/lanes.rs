@@ -16,7 +16,7 @@ use super::fault::{late, placed};
 use super::pipe::{Kick, Pipe, SWEEP_PAUSE, Tools};
 use super::protocol::Protocol;
 use super::request;
-use super::waiting::{Held, State, Work};
+use super::waiting::{Held, State, Task, Turn, Work};
 use crate::backend::fence::Scope;
 use crate::backend::{Job, Request, Spawner, Ticket};
 use crate::error::{Error, Kind};
@@ -44,7 +44,7 @@ pub(super) struct Front<P: Protocol> {
 #[derive(Default)]
 struct Todo {
     kicks: [Kick; 2],
-    jobs: Vec<(u64, Arc<Mutex<Option<Job>>>)>,
+    jobs: Vec<(u64, Arc<Mutex<Option<Task>>>)>,
     refused: Vec<(Ticket, Error)>,
     clock: bool,
     any: bool,
@@ -95,13 +95,26 @@ impl<P: Protocol> Front<P> {
     /// It holds values of `bytes`.
     pub(super) fn start_job(self: &Arc<Self>, scope: Scope, deadline: Deadline, job: Job, bytes: usize) {
         let mut state = self.state.lock();
-        if let Err((job, error)) = state.push_job(scope, deadline, job, bytes) {
+        if let Err((job, error)) = state.push_job(scope, deadline, Task::Job(job), bytes) {
             drop(state);
-            return job(Err(error));
+            return job.refuse(error);
         }
         self.note(&mut state);
         drop(state);
         self.progress();
+    }
+
+    /// Puts somebody in line as a job, or hands it back. Calls nobody: [`Front::progress`] has to follow.
+    pub(super) fn push_turn(
+        &self,
+        scope: Scope,
+        deadline: Deadline,
+        turn: Turn,
+    ) -> std::result::Result<(), (Task, Error)> {
+        let mut state = self.state.lock();
+        let pushed = state.push_job(scope, deadline, Task::Turn(turn), 0);
+        self.note(&mut state);
+        pushed
     }
 
     fn start_in_order(
@@ -241,7 +254,12 @@ impl<P: Protocol> Front<P> {
             lane.kick(kick, self, &self.spawner);
         }
         for (number, job) in todo.jobs {
+            let is_turn = matches!(&*job.lock(), Some(Task::Turn(_)));
             let run = Run { front: self.clone(), number, job };
+            if is_turn {
+                run.run();
+                continue;
+            }
             // Where it cannot run it is dropped, and the job told so.
             let _ = self.spawner.spawn_blocking(Box::new(move || run.run()));
         }
@@ -271,7 +289,7 @@ impl<P: Protocol> Front<P> {
             let error = placed(error, self.shown(), false);
             match work {
                 Work::Request(_, ticket) => self.refuse(ticket, error),
-                Work::Job(job) => drop(catch_unwind(AssertUnwindSafe(|| job(Err(error))))),
+                Work::Job(job) => drop(catch_unwind(AssertUnwindSafe(|| job.refuse(error)))),
                 Work::Given(_) => {} // `take_due` makes jobs of these
             }
         }
@@ -340,15 +358,17 @@ struct Run<P: Protocol> {
     front: Arc<Front<P>>,
     number: u64,
     /// Empty once its time was over.
-    job: Arc<Mutex<Option<Job>>>,
+    job: Arc<Mutex<Option<Task>>>,
 }
 
 impl<P: Protocol> Run<P> {
     fn run(self) {
         let job = self.job.lock().take();
-        if let Some(job) = job {
+        match job {
             // A panic answers the ticket that the job holds, by dropping it.
-            drop(catch_unwind(AssertUnwindSafe(|| job(Ok(())))));
+            Some(Task::Job(job)) => drop(catch_unwind(AssertUnwindSafe(|| job(Ok(()))))),
+            Some(Task::Turn(turn)) => turn(Ok(Box::new(self))),
+            None => {}
         }
     }
 }
@@ -358,7 +378,7 @@ impl<P: Protocol> Drop for Run<P> {
         let job = self.job.lock().take();
         if let Some(job) = job {
             let gone = Error::new(Kind::Shutdown, "the context was shut down before the operation began");
-            drop(catch_unwind(AssertUnwindSafe(|| job(Err(gone)))));
+            drop(catch_unwind(AssertUnwindSafe(|| job.refuse(gone))));
         }
         let held = self.front.state.lock().take(self.number);
         drop(held);

@@ -3,8 +3,8 @@
 //!
 //! `connect` is the way to a socket, `input` what is read from one. `pool` with `blocking` serves synchronous calls, on
 //! the caller's own thread; `pipe` with `session` the others; `lanes` puts those in order. [`Server`] is both behind one
-//! face: many synchronous callers at once share a pipe. `spread` asks several servers at once, and `join` makes one answer
-//! of theirs.
+//! face: many synchronous callers at once share a pipe. `spread` asks several servers at once, `join` makes one answer of
+//! theirs, and `turns` lets a job wait for its turn on all of them.
 
 mod blocking;
 mod breaker;
@@ -14,6 +14,8 @@ mod connect;
 mod counts;
 mod dial;
 mod fault;
+#[cfg(fuzzing)]
+pub(crate) mod fuzz;
 mod heal;
 pub(crate) mod input;
 mod join;
@@ -34,6 +36,7 @@ mod stream;
 mod tls;
 #[cfg(feature = "tls")]
 mod tls_fault;
+mod turns;
 mod visit;
 mod waiting;
 mod whereabouts;
@@ -48,6 +51,7 @@ pub(crate) use pool::Pool;
 pub(crate) use protocol::{Decoding, Endpoint, Expecting, Nature, Next, Protocol, Reading, Way};
 pub(crate) use server::Server;
 pub(crate) use spread::{Spread, divide};
+pub(crate) use turns::Turns;
 #[cfg(feature = "redis")]
 pub(crate) use visit::Visitor;
 pub(crate) use whereabouts::Finder;

@@ -21,6 +21,8 @@ pub(super) struct Repeats {
     failed: u32,
     /// Those that may have done it all the same.
     open: u8,
+    /// Why: the last one that had time enough. Others only say how little there was left.
+    why: Option<Error>,
 }
 
 impl Repeats {
@@ -33,14 +35,20 @@ impl Repeats {
         deadline: &Deadline,
     ) -> Result<()> {
         let may_have_happened = error.may_have_happened();
+        let left = deadline.left().unwrap_or_default();
+        if self.why.is_none() || left >= deadline.total() / 4 {
+            self.why = Some(error.clone());
+        }
         self.open += u8::from(may_have_happened);
         let pause = heal::short_pause(self.failed);
         self.failed = self.failed.saturating_add(1);
         let safe = !may_have_happened || (nature != Nature::WritesOnce && self.open < MOST);
-        if safe && whereabouts.is_worth_waiting(&error) && deadline.left().is_some_and(|left| left > pause) {
+        if safe && whereabouts.is_worth_waiting(&error) && left > pause {
             std::thread::sleep(pause);
             return Ok(());
         }
+        let passes = error.is_retriable() || error.was_turned_away();
+        let error = self.why.take().filter(|_| passes).unwrap_or(error);
         Err(self.told(error))
     }
 

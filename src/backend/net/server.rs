@@ -15,6 +15,7 @@ use super::pipe::Tools;
 use super::pool::{Begun, Pool};
 use super::protocol::{Endpoint, Nature, Protocol, Way};
 use super::request;
+use super::waiting::{Task, Turn};
 use crate::backend::fence::{Scope, number};
 use crate::backend::request::by_call;
 use crate::backend::{
@@ -141,6 +142,26 @@ impl<P: Protocol> Server<P> {
         Sent { server: self, request, deadline, begun, _crowd: crowd }
     }
 
+    /// Puts somebody in line as a job on some keys, or on all. Calls nobody: [`Server::progress`] has to follow.
+    pub(super) fn push_turn(
+        &self,
+        keys: Keys<'_>,
+        budget: Budget,
+        turn: Turn,
+    ) -> std::result::Result<(), (Task, Error)> {
+        if !self.is_ours() {
+            return Err((Task::Turn(turn), forked()));
+        }
+        self.front.push_turn(scope_of(keys), budget.start(), turn)
+    }
+
+    /// Lets what is in line go on.
+    pub(super) fn progress(&self) {
+        if self.is_ours() {
+            self.front.progress();
+        }
+    }
+
     /// Whether the shared connection will do: for small things, while the server is there.
     fn may_share(&self, request: &Request<'_>) -> bool {
         self.is_ours()
@@ -235,11 +256,7 @@ impl<P: Protocol> Backend for Server<P> {
         if !self.is_ours() {
             return job(Err(forked()));
         }
-        let scope = match keys {
-            Keys::These(keys) => Scope::of(keys.iter().map(|key| number(key.as_bytes()))),
-            Keys::All => Scope::Everything,
-        };
-        self.front.start_job(scope, budget.start(), job, 0);
+        self.front.start_job(scope_of(keys), budget.start(), job, 0);
     }
 
     fn begin_batch(&self) {
@@ -272,6 +289,13 @@ impl<'a> Crowd<'a> {
 impl Drop for Crowd<'_> {
     fn drop(&mut self) {
         self.callers.fetch_sub(1, Ordering::Relaxed);
+    }
+}
+
+fn scope_of(keys: Keys<'_>) -> Scope {
+    match keys {
+        Keys::These(keys) => Scope::of(keys.iter().map(|key| number(key.as_bytes()))),
+        Keys::All => Scope::Everything,
     }
 }
 

@@ -3,11 +3,14 @@
 //! for servers that move.
 
 mod follow;
+mod tend;
+
+use tend::not_connected;
+pub(super) use tend::run;
 
 use std::collections::VecDeque;
 use std::future::poll_fn;
 use std::pin::{Pin, pin};
-use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::task::Poll;
 use std::time::{Duration, Instant};
@@ -15,7 +18,6 @@ use std::time::{Duration, Instant};
 use tokio::time::{Sleep, sleep_until};
 
 use super::counts::Open;
-use super::dial::connect_for;
 use super::fault::{is_passing, late, lost, placed, reason, unexpected};
 use super::input::LARGE_READS;
 use super::pipe::{FAR, SWEEP_PAUSE, Shared};
@@ -24,7 +26,7 @@ use super::queue::Waiting;
 use super::running::{Running, sweep};
 use super::stream::Stream;
 use super::whereabouts::Followed;
-use crate::backend::{Answers, Reply, Spawner};
+use crate::backend::{Answers, Reply};
 use crate::error::{Error, Kind, Result};
 use crate::log::Level;
 use crate::timeout::{Budget, Deadline};
@@ -40,81 +42,6 @@ const PATIENCE: Duration = Duration::from_secs(1);
 const DRIPPING: u32 = 4;
 /// Rounds without a rest before other tasks get their turn.
 const ROUNDS: u32 = 64;
-
-/// Serves the queue: until no connection can be had, or is needed any more.
-pub(super) async fn run<P: Protocol>(mut task: Running<P>, spawner: Arc<dyn Spawner>) {
-    loop {
-        if wait_for_turn(&mut task).await {
-            return;
-        }
-        let deadline = Budget::new(task.shared.tools.endpoint.connect.unwrap_or(CONNECT)).start();
-        match connect_for(&task, &spawner, &deadline).await {
-            Ok((stream, followed)) => {
-                let mut session = Session::new(stream, followed, &task.shared, deadline);
-                let Err(error) = session.serve(&mut task).await else { return };
-                let hopeless =
-                    if session.followed.is_some() { session.leave(&task, error) } else { session.end(&task, error) };
-                if let Some(error) = hopeless {
-                    return task.end(&error);
-                }
-                if task.end_if_idle() {
-                    return;
-                }
-            }
-            Err(error) => {
-                task.shared.tools.counts.failed();
-                let moves = task.shared.tools.whereabouts.as_ref();
-                let waits = match moves {
-                    Some(whereabouts) => whereabouts.is_worth_waiting(&error),
-                    None => task.shared.healing.lock().was_there(Instant::now()),
-                };
-                let moves = moves.is_some();
-                not_connected(&task.shared, &error, &deadline, moves && waits);
-                if !waits || error.kind() == Kind::Shutdown {
-                    return task.end(&error);
-                }
-                if moves && task.end_if_idle() {
-                    return;
-                }
-            }
-        }
-    }
-}
-
-/// Waits until the server may be tried again; `true` if the task has ended meanwhile.
-async fn wait_for_turn<P: Protocol>(task: &mut Running<P>) -> bool {
-    let not_before = task.shared.healing.lock().not_before();
-    let Some(turn) = not_before else { return false };
-    loop {
-        let now = Instant::now();
-        if now >= turn {
-            return false;
-        }
-        task.listen();
-        let next =
-            task.sweep(now, "waiting to connect again").map_or(turn, |next| next.max(now + SWEEP_PAUSE).min(turn));
-        if task.end_if_over() {
-            return true;
-        }
-        let _ = tokio::time::timeout_at(next.into(), task.shared.wake.notified()).await;
-    }
-}
-
-/// There is no connection, or it was lost before it worked. `waits`: those who wait go on waiting for one, since the
-/// server may be found elsewhere.
-fn not_connected<P: Protocol>(shared: &Shared<P>, error: &Error, deadline: &Deadline, waits: bool) {
-    if !waits {
-        shared.tools.breaker.failed(error, deadline);
-    }
-    shared.ill.store(true, Ordering::Relaxed);
-    let mut healing = shared.healing.lock();
-    let pause = healing.failed(Instant::now(), shared.tools.whereabouts.is_some()).as_millis();
-    // pauses are short while a server is looked for: not every try is worth a line
-    let level = if waits && !healing.is_milestone() { Level::Debug } else { Level::Warning };
-    drop(healing);
-    let (shown, why) = (error.server().unwrap_or(&shared.tools.endpoint.shown), error.reason());
-    shared.tools.log.record(level, &format_args!("{shown}: {why}; the next try in {pause} ms"));
-}
 
 /// One connection.
 struct Session<P: Protocol> {

@@ -64,7 +64,7 @@ impl<M> Spread<M> {
         let mut members = members.to_vec();
         members.sort_by_key(Arc::as_ptr); // as `divide` does
         let orders: Vec<_> = members.into_iter().map(|member| (member, order.clone())).collect();
-        Self { whole: Whole::of_deeds(orders.len()), orders }
+        Self { whole: Whole::of_deeds(orders.len(), matches!(order, Order::Clear(_))), orders }
     }
 
     /// Nothing for anybody: nothing was removed.

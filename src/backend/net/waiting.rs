@@ -7,7 +7,7 @@ use super::request;
 use crate::backend::fence::{Fence, Scope};
 use crate::backend::order::Order;
 use crate::backend::{Job, Request, Ticket};
-use crate::error::{Error, Kind};
+use crate::error::{Error, Kind, Result};
 use crate::lock::Mutex;
 use crate::timeout::Deadline;
 
@@ -46,9 +46,32 @@ pub(super) enum Work {
     /// A request.
     Request(Order, Ticket),
     /// A job that waits for others.
-    Job(Job),
+    Job(Task),
     /// A job that waits for a thread: whoever takes it first runs it, or says that its time is over.
-    Given(Arc<Mutex<Option<Job>>>),
+    Given(Arc<Mutex<Option<Task>>>),
+}
+
+/// What is done when it is its turn.
+pub(super) enum Task {
+    /// Carried out on a thread that may wait; its turn ends with it.
+    Job(Job),
+    /// Told at once; its turn ends when what it is given is dropped.
+    Turn(Turn),
+}
+
+/// Who is told that it is its turn, or why it will not be.
+pub(crate) type Turn = Box<dyn FnOnce(Result<Hold>) + Send>;
+/// A turn, until it is dropped.
+pub(crate) type Hold = Box<dyn Send>;
+
+impl Task {
+    /// Says why its turn will not come.
+    pub(super) fn refuse(self, error: Error) {
+        match self {
+            Self::Job(job) => job(Err(error)),
+            Self::Turn(turn) => turn(Err(error)),
+        }
+    }
 }
 
 impl State {
@@ -57,9 +80,9 @@ impl State {
         &mut self,
         scope: Scope,
         deadline: Deadline,
-        job: Job,
+        job: Task,
         bytes: usize,
-    ) -> std::result::Result<(), (Job, Error)> {
+    ) -> std::result::Result<(), (Task, Error)> {
         if self.is_full(bytes) {
             return Err((job, full()));
         }

@@ -166,6 +166,11 @@ impl Whereabouts {
         }
     }
 
+    /// Nobody is where the server should be: whoever said so is asked after the others.
+    pub(super) fn distrust(&self) {
+        self.finder.distrust();
+    }
+
     /// A server turned a request away, or is not what it should be: its connections are given up.
     fn wrong(&self, address: &Address) {
         self.finder.distrust();
@@ -245,6 +250,7 @@ pub(super) fn connect(
             Err(error) => failure = error.at_server(&spot.shown),
         }
     }
+    whereabouts.distrust();
     Err(failure)
 }
 

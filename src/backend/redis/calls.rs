@@ -185,7 +185,8 @@ impl Backend for Calls {
     fn delete_many(&self, keys: &[MadeKey], budget: Budget) -> Result<u64> {
         let deadline = budget.start();
         keys.chunks(KEYS_AT_ONCE).try_fold(0, |count, some| {
-            Ok(count + self.pool.run(Nature::WritesOnce, &deadline, |out| Ok(command::delete(out, some)))?)
+            let gone = self.pool.run(Nature::WritesOnce, &deadline, |out| Ok(command::delete(out, some)));
+            Ok(count + gone.map_err(|error| if count > 0 { error.maybe_done() } else { error })?)
         })
     }
 

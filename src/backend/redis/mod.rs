@@ -98,7 +98,7 @@ pub fn open(mut config: config::Redis, spawner: Arc<dyn Spawner>, log: Arc<dyn L
         Layout::Ring(urls) => {
             let mut urls = urls.into_iter();
             let first = urls.next().unwrap_or_default();
-            Arc::new(shards::Sharded::new((on(config), first), others.into_iter().zip(urls)))
+            Arc::new(shards::Sharded::new((on(config), first), others.into_iter().zip(urls), spawner))
         }
     }
 }
@@ -136,5 +136,15 @@ impl Chooser {
     /// The index of the server that has a made key.
     pub fn server_of(&self, key: &MadeKey) -> usize {
         self.0.server_of(key.as_bytes())
+    }
+}
+
+/// What the fuzz targets call.
+#[cfg(fuzzing)]
+#[doc(hidden)]
+pub mod fuzz {
+    /// Reads what a server sent, at once and in pieces of so many bytes.
+    pub fn replies(sent: &[u8], piece: usize) {
+        crate::backend::net::fuzz::in_any_pieces::<super::decoder::Decoder>(sent, piece);
     }
 }

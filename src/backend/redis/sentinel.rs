@@ -122,6 +122,7 @@ impl Sentinels {
     fn nowhere(&self, down: bool, names: Option<BTreeSet<String>>, failures: &[Error]) -> Unfound {
         let name = &self.service.name;
         let what = if self.service.primary { "primary" } else { "server" };
+        let too_late = names.is_none() && failures.is_empty();
         let mut reasons: Vec<String> = failures.iter().map(told).collect();
         let begin = match names {
             _ if down => format!("the Sentinels know no {what} of it that can be reached now"),
@@ -136,7 +137,8 @@ impl Sentinels {
         let strange = begin.starts_with("no Sentinel knows");
         reasons.insert(0, begin);
         let error = Error::new(Kind::Connection, reasons.join("; "));
-        if down {
+        // one that was slow, or that this call had no time to ask, may be quicker the next time
+        if down || too_late || failures.iter().any(|error| error.kind() == Kind::Timeout) {
             return Unfound::NotNow(error);
         }
         // a Sentinel that was away may know better
@@ -183,7 +185,9 @@ impl Finder for Sentinels {
                     return Ok(spots);
                 }
                 Ok(Said::Down) => down = true,
-                Ok(Said::Unknown(some)) => names.get_or_insert_with(BTreeSet::new).extend(some.into_iter().map(plain)),
+                Ok(Said::Unknown(some)) => {
+                    names.get_or_insert_with(BTreeSet::new).extend(some.into_iter().map(|name| plain(&name)));
+                }
                 Err(error) if error.kind() == Kind::Timeout => {
                     let reason = format!("it does not answer within {} ms", share.as_millis());
                     failures.push(Error::new(Kind::Timeout, reason).at_server(visitor.shown()));
@@ -203,7 +207,7 @@ impl Finder for Sentinels {
 }
 
 /// A name without what could deceive who reads it.
-fn plain(name: String) -> String {
+fn plain(name: &str) -> String {
     name.chars().filter(|one| !one.is_control()).collect()
 }
 
@@ -265,4 +269,26 @@ fn node(frame: &Frame, kind: &[u8]) -> Option<Node> {
         port,
         up,
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::timeout::Budget;
+
+    #[test]
+    fn a_call_without_time_says_nothing_about_the_service() {
+        let sentinel = Server {
+            address: Address::Tcp("127.0.0.1".into(), 1),
+            username: None,
+            password: None,
+            database: 0,
+            client_name: None,
+            shown: "127.0.0.1:1".into(),
+        };
+        let sentinels = vec![sentinel];
+        let service = Service { name: "mymaster".into(), primary: true, sentinels, patience: None, tls: None };
+        let found = Sentinels::new(&service, Flavor::DjangoRedis).find(&Budget::new(Duration::ZERO).start());
+        assert!(matches!(found, Err(Unfound::NotNow(_))), "others may go on waiting for it");
+    }
 }

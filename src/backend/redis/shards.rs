@@ -1,7 +1,6 @@
 //! Several servers that have their shares of the keys: django-redis' ShardClient (DR-50 to DR-52).
 //!
-//! Operations on one key keep their order, since a key has one server. `incr_version`, begun asynchronously over two
-//! servers, keeps its order with what is begun on the old key only.
+//! Operations on one key keep their order, since a key has one server; what works on several waits for its turn on each.
 //!
 //! What django-redis does in a loop over the keys is one round trip to each server here; a server that is away fails a
 //! read of several keys as a whole, and of a write only its own keys. Listings, which ShardClient has as `keys` only,
@@ -11,11 +10,11 @@ use std::sync::Arc;
 
 use super::ring::Ring;
 use super::{Redis, listing};
-use crate::backend::net::{Spread, Whole, divide};
+use crate::backend::net::{Spread, Turns, Whole, divide};
 use crate::backend::request::by_call;
 use crate::backend::{
-    Backend, Capability, Counted, Entry, Habits, Health, Job, Keys, Order, Page, Reply, Request, Stored, StoredRef,
-    Ticket, Touched, When, Written, perform,
+    Backend, Capability, Counted, Entry, Habits, Health, Job, Keys, Order, Page, Reply, Request, Spawner, Stored,
+    StoredRef, Ticket, Touched, When, Written, perform,
 };
 use crate::error::{Error, Kind, Result};
 use crate::key::MadeKey;
@@ -26,11 +25,17 @@ pub(super) struct Sharded {
     ring: Ring,
     first: Arc<Redis>,
     servers: Arc<[Arc<Redis>]>,
+    turns: Turns,
+    spawner: Arc<dyn Spawner>,
 }
 
 impl Sharded {
     /// Over these servers, whose URLs are written like this. One that is written twice is one, as in Python.
-    pub(super) fn new(first: (Redis, String), others: impl Iterator<Item = (Redis, String)>) -> Self {
+    pub(super) fn new(
+        first: (Redis, String),
+        others: impl Iterator<Item = (Redis, String)>,
+        spawner: Arc<dyn Spawner>,
+    ) -> Self {
         let (first, url) = (Arc::new(first.0), first.1);
         let (mut servers, mut urls) = (vec![first.clone()], vec![url]);
         for (server, url) in others {
@@ -39,7 +44,8 @@ impl Sharded {
                 urls.push(url);
             }
         }
-        Self { ring: Ring::new(urls.iter().map(String::as_str)), first, servers: servers.into() }
+        let ring = Ring::new(urls.iter().map(String::as_str));
+        Self { ring, first, servers: servers.into(), turns: Turns::default(), spawner }
     }
 
     /// The server of a key.
@@ -115,12 +121,9 @@ impl Backend for Sharded {
     fn delete_pattern(&self, pattern: &[u8], budget: Budget) -> Result<u64> {
         let budget = budget.fixed();
         self.servers.iter().try_fold(0, |removed, server| {
-            let more = server.delete_pattern(pattern, budget).map_err(|error| match removed {
-                0 => error,
-                _ => {
-                    let reason = format!("{}; on other servers {removed} were removed", error.reason());
-                    error.with_reason(reason)
-                }
+            let more = server.delete_pattern(pattern, budget).map_err(|error| {
+                let reason = format!("{}; on other servers {removed} were removed", error.reason());
+                if removed == 0 { error } else { error.with_reason(reason) }
             })?;
             Ok(removed + more)
         })
@@ -146,10 +149,11 @@ impl Backend for Sharded {
     }
 
     fn start_job(&self, keys: Keys<'_>, budget: Budget, job: Job) {
-        let Keys::These(keys @ [key, ..]) = keys else { return self.first.start_job(keys, budget, job) };
-        let server = self.of(key);
-        let here: Vec<MadeKey> = keys.iter().filter(|key| Arc::ptr_eq(self.of(key), server)).cloned().collect();
-        server.start_job(Keys::These(&here), budget, job);
+        let parts = match keys {
+            Keys::All => Turns::on_all(&self.servers),
+            Keys::These(keys) => Turns::on(keys.iter().map(|key| (self.of(key), key.clone()))),
+        };
+        self.turns.start(&parts, |server| server, budget, &self.spawner, job);
     }
 
     fn begin_batch(&self) {

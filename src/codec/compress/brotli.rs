@@ -23,12 +23,12 @@ pub(super) fn unpack(stored: &[u8], limit: usize) -> Result<Vec<u8>, Fault> {
     loop {
         let before = (left, total);
         let spare = room.spare()?;
-        let (mut space, mut written) = (spare.len(), 0);
+        let (mut room_left, mut written) = (spare.len(), 0);
         let result = BrotliDecompressStream(
             &mut left,
             &mut done,
             stored,
-            &mut space,
+            &mut room_left,
             &mut written,
             spare,
             &mut total,

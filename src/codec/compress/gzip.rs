@@ -53,8 +53,7 @@ pub(super) fn unpack(stored: &[u8], limit: usize) -> Result<Vec<u8>, Failed> {
 fn matches(trailer: [u8; 8], room: &Room, start: usize) -> bool {
     let mut crc = Crc::new();
     crc.update(room.so_far().get(start..).unwrap_or_default());
-    let [a, b, c, d, e, f, g, h] = trailer;
-    (crc.sum(), crc.amount()) == (u32::from_le_bytes([a, b, c, d]), u32::from_le_bytes([e, f, g, h]))
+    u64::from_le_bytes(trailer) == u64::from(crc.amount()) << 32 | u64::from(crc.sum())
 }
 
 enum Missing {

@@ -25,9 +25,7 @@ mod lzma;
 mod zstd;
 
 use super::own::SharedCompress;
-#[cfg(not(feature = "compressors"))]
-use crate::error::Kind;
-use crate::error::{Error, Result};
+use crate::error::{Error, Kind, Result};
 #[cfg(feature = "compressors")]
 use crate::unpack::{Fault, Room};
 use crate::value::Limits;
@@ -84,13 +82,22 @@ impl Compressor {
     ///
     /// # Errors
     ///
-    /// What a compressor of the program's own says; [`crate::error::Kind::Memory`].
+    /// What a compressor of the program's own says; [`Kind::TooBig`] for what the limit lets nobody read again;
+    /// [`Kind::Memory`].
     pub fn compress(&self, serialised: Vec<u8>, limits: &Limits) -> Result<Vec<u8>> {
         match &self.method {
             Method::Identity => Ok(serialised),
             _ if serialised.len() <= self.min_length => Ok(serialised), // DR-12
             Method::Own(own) => own.compress(&serialised, limits.bytes),
-            built_in => pack(built_in, &serialised),
+            built_in => {
+                let packed = pack(built_in, &serialised)?;
+                if packed.len() > limits.bytes {
+                    // what cannot be packed gets longer, and would not be read again
+                    let reason = format!("the compressed value is larger than the limit of {} bytes", limits.bytes);
+                    return Err(Error::new(Kind::TooBig, reason));
+                }
+                Ok(packed)
+            }
         }
     }
 
@@ -98,8 +105,8 @@ impl Compressor {
     ///
     /// # Errors
     ///
-    /// [`Kind::TooBig`](crate::error::Kind::TooBig) for what unpacks to more than the limit;
-    /// [`Kind::Undecodable`](crate::error::Kind::Undecodable) for what begins as compressed and is broken, where Python
+    /// [`Kind::TooBig`] for what unpacks to more than the limit;
+    /// [`Kind::Undecodable`] for what begins as compressed and is broken, where Python
     /// raises; what a compressor of the program's own says.
     pub fn decompress(&self, stored: &Bytes, limits: &Limits) -> Result<Bytes> {
         match &self.method {
@@ -116,11 +123,11 @@ impl Compressor {
 }
 
 /// Why nothing was unpacked.
+#[cfg_attr(not(feature = "compressors"), allow(dead_code))]
 enum Failed {
     /// The bytes are taken as they are.
     NotCompressed,
     /// An error with django-redis; with django-valkey the bytes are taken as they are.
-    #[cfg_attr(not(feature = "compressors"), allow(dead_code))]
     Broken(Error),
     /// An error everywhere.
     Refused(Error),

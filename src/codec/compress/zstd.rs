@@ -2,6 +2,7 @@
 
 use std::cell::RefCell;
 
+use zstd::zstd_safe::zstd_sys::ZSTD_ErrorCode;
 use zstd::zstd_safe::{self, CCtx, DCtx, InBuffer, OutBuffer, ResetDirective};
 
 use crate::unpack::{Fault, Room};
@@ -62,7 +63,9 @@ fn frames(reader: &mut DCtx<'static>, stored: &[u8], room: &mut Room) -> Result<
             Ok(0) => {}
             Ok(_) if written == 0 && input.pos() == before => return Err(Fault::CutShort),
             Ok(_) => {}
-            Err(code) if zstd_safe::get_error_name(code).contains("memory") => return Err(Fault::NoMemory),
+            Err(code) if zstd_safe::is_error_kind(code, ZSTD_ErrorCode::ZSTD_error_memory_allocation) => {
+                return Err(Fault::NoMemory);
+            }
             Err(_) => return Err(Fault::Broken),
         }
     }

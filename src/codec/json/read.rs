@@ -17,14 +17,15 @@ use crate::value::{Limits, MAX_DIGITS, Tree, wtf8};
 /// the limits of bytes, nodes and depth.
 pub fn read(text: &[u8], limits: &Limits) -> Result<Tree> {
     within(text, limits)?;
-    read_shared(&Bytes::copy_from_slice(text), limits)
+    read_shared(&Bytes::copy_from_slice(text), limits, Kind::TooBig)
 }
 
-/// The same, where the tree can keep the text.
-pub fn read_shared(text: &Bytes, limits: &Limits) -> Result<Tree> {
+/// The same, where the tree can keep the text; an int of more than 4300 digits is an error of this kind.
+pub fn read_shared(text: &Bytes, limits: &Limits, many_digits: Kind) -> Result<Tree> {
     within(text, limits)?;
     let tables = Tables::new(text.clone(), limits)?;
-    let mut reader = Reader { text, at: 0, tables, values: Vec::new(), open: Vec::new(), limits, keys: Keys::new() };
+    let mut reader =
+        Reader { text, at: 0, tables, values: Vec::new(), open: Vec::new(), limits, keys: Keys::new(), many_digits };
     let root = reader.document()?;
     Ok(Tree { tables: reader.tables, root })
 }
@@ -53,6 +54,8 @@ struct Reader<'a> {
     open: Vec<Open>,
     limits: &'a Limits,
     keys: Keys,
+    /// What an int of more than 4300 digits is.
+    many_digits: Kind,
 }
 
 impl Reader<'_> {
@@ -297,7 +300,7 @@ impl Reader<'_> {
             return Ok(Node::Int(value));
         }
         if digits > MAX_DIGITS {
-            return Err(Error::new(Kind::TooBig, "an int has more than 4300 digits"));
+            return Err(Error::new(self.many_digits, "an int has more than 4300 digits"));
         }
         let value = BigInt::from_str_radix(text, 10).map_err(|_| self.bad("a number is expected"))?;
         Ok(Node::Big(self.tables.keep(&value.to_signed_bytes_le())?))

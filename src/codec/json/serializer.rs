@@ -49,7 +49,7 @@ pub fn serialise_tree(tree: &Tree, limits: &Limits) -> Result<Vec<u8>> {
 ///
 /// [`Kind::Undecodable`] where Python raises, [`Kind::TooBig`] beyond the limits.
 pub fn deserialise(serialised: &Bytes, limits: &Limits) -> Result<Tree> {
-    super::read::read_shared(serialised, limits).map_err(|error| match error.kind() {
+    super::read::read_shared(serialised, limits, Kind::Undecodable).map_err(|error| match error.kind() {
         Kind::Invalid => Error::new(Kind::Undecodable, error.reason().to_owned()),
         _ => error,
     })

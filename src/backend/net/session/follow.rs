@@ -5,7 +5,8 @@ use std::collections::HashSet;
 use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
-use super::{CONNECT, Session, not_connected};
+use super::tend::not_connected;
+use super::{CONNECT, Session};
 use crate::backend::fence::Scope;
 use crate::backend::net::fault::{lost, placed};
 use crate::backend::net::protocol::{Nature, Protocol};
