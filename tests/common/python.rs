@@ -10,7 +10,8 @@ use serde_json::{Value, json};
 pub fn interpreter() -> PathBuf {
     let made = Path::new(env!("CARGO_MANIFEST_DIR")).join("target/python/bin/python");
     let program = std::env::var_os("LARDER_PYTHON").map_or(made, PathBuf::from);
-    let wanted = "import diskcache, django, django_redis, psycopg, pylibmc, pymemcache, pymysql; \
+    let wanted = "import brotli, diskcache, django, django_redis, django_valkey, lz4, msgpack, msgspec, psycopg, pylibmc, \
+                  pymemcache, pymysql, pyzstd, valkey; \
                   assert django.VERSION[:2] == (5, 2), django.VERSION; \
                   assert django_redis.VERSION[0] == 7, django_redis.VERSION";
     let tried = Command::new(&program).args(["-c", wanted]).stdin(Stdio::null()).output();

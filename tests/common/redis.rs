@@ -29,8 +29,13 @@ impl RedisServer {
 
     /// Starts a server on a port that was free just now (to come back where an ended one was).
     pub fn start_on(port: u16, password: Option<&str>) -> Self {
+        Self::start_program(Path::new("redis-server"), port, password)
+    }
+
+    /// Starts a program that takes the same arguments.
+    pub fn start_program(program: &Path, port: u16, password: Option<&str>) -> Self {
         let folder = private_folder();
-        let mut command = Command::new("redis-server");
+        let mut command = Command::new(program);
         command.args(["--bind", "127.0.0.1", "--port", &port.to_string()]);
         command.args(["--save", "", "--appendonly", "no", "--daemonize", "no"]);
         command.arg("--unixsocket").arg(folder.join("redis.sock"));
@@ -42,7 +47,7 @@ impl RedisServer {
             .stdin(Stdio::null())
             .stdout(Stdio::null())
             .spawn()
-            .unwrap_or_else(|error| panic!("this test needs the program redis-server: {error}"));
+            .unwrap_or_else(|error| panic!("this test needs the program {}: {error}", program.display()));
         let mut server = Self { process, port, folder, password: password.map(str::to_owned) };
         server.wait_until_it_answers();
         server
@@ -142,34 +147,43 @@ impl RedisClient {
 
     /// Sends a command and reads its reply.
     pub fn command(&mut self, arguments: &[&[u8]]) -> Vec<u8> {
+        self.try_command(arguments).unwrap()
+    }
+
+    /// The same with a server that may hang up: Sentinels have it do that.
+    pub fn try_command(&mut self, arguments: &[&[u8]]) -> std::io::Result<Vec<u8>> {
         let mut request = format!("*{}\r\n", arguments.len()).into_bytes();
         for one in arguments {
             request.extend_from_slice(format!("${}\r\n", one.len()).as_bytes());
             request.extend_from_slice(one);
             request.extend_from_slice(b"\r\n");
         }
-        self.0.get_mut().write_all(&request).unwrap();
-        self.reply()
+        self.0.get_mut().write_all(&request)?;
+        self.try_reply()
     }
 
     /// Reads one reply; a missing value is empty.
     pub fn reply(&mut self) -> Vec<u8> {
+        self.try_reply().unwrap()
+    }
+
+    fn try_reply(&mut self) -> std::io::Result<Vec<u8>> {
         let mut line = Vec::new();
-        self.0.read_until(b'\n', &mut line).unwrap();
+        self.0.read_until(b'\n', &mut line)?;
         let text = String::from_utf8_lossy(&line).trim_end().to_owned();
         let size = || text[1..].parse::<i64>().unwrap();
-        match text.as_bytes().first() {
+        Ok(match text.as_bytes().first() {
             Some(b'$') if size() >= 0 => {
                 let mut data = vec![0; usize::try_from(size()).unwrap() + 2];
-                self.0.read_exact(&mut data).unwrap();
+                self.0.read_exact(&mut data)?;
                 data.truncate(data.len() - 2);
                 data
             }
             Some(b'$') => Vec::new(),
-            Some(b'*') => (0..size()).map(|_| self.reply()).collect::<Vec<_>>().join(&b' '),
+            Some(b'*') => (0..size()).map(|_| self.try_reply()).collect::<std::io::Result<Vec<_>>>()?.join(&b' '),
             Some(_) => text.as_bytes()[1..].to_vec(),
-            None => panic!("the server closed the connection"),
-        }
+            None => return Err(std::io::ErrorKind::UnexpectedEof.into()), // the server closed the connection
+        })
     }
 }
 
