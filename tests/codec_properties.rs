@@ -10,9 +10,8 @@
 
 mod codec_support;
 
-use std::fmt::Write;
-
 use bytes::Bytes;
+use codec_support::documents::document;
 use codec_support::{blob, decode, golden, list};
 use larder::codec::{Codec, Form, Glance, Input, json};
 use larder::error::Kind;
@@ -28,52 +27,7 @@ fn limits() -> Limits {
 
 fn codec(protocol: u8, raw_integers: bool) -> Codec {
     let form = if raw_integers { Form::RedisIntegers } else { Form::Pickle };
-    Codec { protocol, form, limits: limits() }
-}
-
-fn quoted(text: &str) -> String {
-    let mut out = String::from("\"");
-    for c in text.chars() {
-        // Some characters escaped, some not.
-        if c < ' ' || c == '"' || c == '\\' || u32::from(c) % 5 == 0 {
-            for unit in c.encode_utf16(&mut [0; 2]) {
-                write!(out, "\\u{unit:04x}").unwrap();
-            }
-        } else {
-            out.push(c);
-        }
-    }
-    out + "\""
-}
-
-/// JSON texts of any shape, with repeated keys and short texts among them.
-fn document() -> impl Strategy<Value = String> {
-    let text = prop_oneof![
-        "[a-c]{0,2}".prop_map(|text| quoted(&text)),
-        any::<String>().prop_map(|text| quoted(&text)),
-        Just("\"\\ud800\"".to_owned()),
-    ];
-    let key = text.clone();
-    let leaf = prop_oneof![
-        Just("null".to_owned()),
-        Just("true".to_owned()),
-        Just("false".to_owned()),
-        any::<i64>().prop_map(|int| int.to_string()),
-        any::<i32>().prop_map(|int| int.to_string()),
-        any::<u8>().prop_map(|int| int.to_string()),
-        "-?[1-9][0-9]{0,60}",
-        any::<f64>().prop_filter("JSON has a text for it", |float| float.is_finite()).prop_map(|f| format!("{f:?}")),
-        text,
-    ];
-    leaf.prop_recursive(6, 400, 12, move |inner| {
-        prop_oneof![
-            vec(inner.clone(), 0..12).prop_map(|items| format!("[{}]", items.join(" ,"))),
-            vec((key.clone(), inner), 0..12).prop_map(|pairs| {
-                let pairs: Vec<String> = pairs.into_iter().map(|(key, value)| format!("{key} :{value}")).collect();
-                format!("{{{}}}", pairs.join(", "))
-            }),
-        ]
-    })
+    Codec::pickling(protocol, form, limits())
 }
 
 fn shown(tree: &larder::value::Tree) -> (String, Loss) {
@@ -124,7 +78,7 @@ proptest! {
     #![proptest_config(ProptestConfig { cases: 300, failure_persistence: None, ..ProptestConfig::default() })]
 
     #[test]
-    fn json_survives_a_pickle(text in document(), protocol in 2..=5_u8, raw: bool) {
+    fn json_survives_a_pickle(text in document(), protocol in 0..=5_u8, raw: bool) {
         let codec = codec(protocol, raw);
         let expected = shown(&json::read(text.as_bytes(), &limits()).expect("JSON"));
         let stored = codec.encode(Input::Json(text.as_bytes())).expect("it can be written");
@@ -136,10 +90,11 @@ proptest! {
     }
 
     #[test]
-    fn texts_and_bytes_survive(text: String, bytes: Vec<u8>, protocol in 2..=5_u8, raw: bool) {
+    fn texts_and_bytes_survive(text: String, bytes: Vec<u8>, protocol in 0..=5_u8, raw: bool) {
         let codec = codec(protocol, raw);
         let stored = codec.encode(Input::Text(&text)).expect("it can be written");
-        prop_assert_eq!(codec.glance(stored.as_ref()), Some(Glance::Text(&text)));
+        // Protocols 0 and 1 do not begin with what tells a pickle from digits.
+        prop_assert_eq!(codec.glance(stored.as_ref()), (protocol >= 2).then_some(Glance::Text(&text)));
         let tree = codec.decode(&stored).expect("it can be read");
         prop_assert_eq!(tree.text(), Some((text.as_str().into(), Loss::Exact)));
         let stored = codec.encode(Input::Bytes(&bytes)).expect("it can be written");
@@ -151,7 +106,7 @@ proptest! {
     }
 
     #[test]
-    fn numbers_survive(bytes in vec(any::<u8>(), 0..40), bits: u64, protocol in 2..=5_u8, raw: bool) {
+    fn numbers_survive(bytes in vec(any::<u8>(), 0..40), bits: u64, protocol in 0..=5_u8, raw: bool) {
         let codec = codec(protocol, raw);
         let int = Number::Int(BigInt::from_signed_bytes_le(&bytes));
         let stored = codec.encode(Input::Number(&int)).expect("it can be written");

@@ -6,9 +6,11 @@
 
 use std::time::Duration;
 
-use larder::config::{Alias, Config, Culling, Family, Flavor, nearest, read};
+use larder::config::{
+    Alias, CompressorMethod, Config, Culling, Family, Flavor, Registered, Serializer, nearest, read, read_with,
+};
 use larder::error::Kind;
-use larder::key::KeyFunction;
+use larder::key::{KeyFunction, ReverseKey};
 use larder::timeout::Ttl;
 use serde_json::{Value, json};
 
@@ -73,12 +75,12 @@ fn the_issue_s_document_reads_as_it_stands() {
         assert_eq!(redis.flavor, Flavor::DjangoRedis);
         assert_eq!(redis.server.database, database);
         assert_eq!(&*redis.server.shown, format!("redis://127.0.0.1:6379/{database}"));
-        assert_eq!(alias.protocol, protocol);
+        assert_eq!(alias.protocol(), protocol);
     }
     let Family::File { directory } = &pyot_file.family else { panic!("{pyot_file:?}") };
     assert_eq!(*directory, std::env::current_dir().expect("a directory").join("filebased-cache"));
     assert_eq!(pyot_file.culling, Culling { max_entries: 10000, frequency: 3 });
-    assert_eq!(pyot_file.protocol, 5);
+    assert_eq!(pyot_file.protocol(), 5);
     assert!(matches!(&scratch.family, Family::Memory { name } if name.is_empty()));
     for alias in &config.aliases {
         assert_eq!(alias.ttl, Ttl::Millis(300_000));
@@ -98,6 +100,60 @@ fn the_bare_map_of_aliases_means_the_same() {
     // A byte order mark is no reason to fail.
     let marked = format!("\u{feff}{}", json!({"default": {"BACKEND": LOCMEM}}));
     assert!(read(marked.as_bytes(), &nothing).is_ok());
+}
+
+/// What a program has registered is known by its name, and only there where it belongs.
+#[test]
+fn registered_names_are_known() {
+    let registered = Registered {
+        key_functions: vec!["shop.keys".into()],
+        serializers: vec!["shop.Serializer".into()],
+        compressors: vec!["shop.Compressor".into()],
+        backends: vec!["shop.Backend".into()],
+    };
+    let read = |entry: &Value| {
+        let document = json!({"default": entry}).to_string();
+        read_with(document.as_bytes(), &|_| None, &registered).map(|config| config.aliases.into_iter().next().unwrap())
+    };
+    let alias = read(&json!({
+        "BACKEND": "shop.Backend", "LOCATION": ["a", "b"], "KEY_FUNCTION": "shop.keys", "SHELVES": 3,
+        "OPTIONS": {"SERIALIZER": "shop.Serializer", "COMPRESSOR": "shop.Compressor", "depth": 2},
+    }))
+    .unwrap();
+    assert_eq!(alias.keys.function, KeyFunction::Own("shop.keys".into()));
+    assert_eq!(alias.keys.reverse, ReverseKey::Own("shop.keys".into()));
+    assert_eq!(alias.serializer, Serializer::Own("shop.Serializer".into()));
+    assert_eq!(alias.compressor.method, CompressorMethod::Own("shop.Compressor".into()));
+    let Family::Plugged(plugged) = alias.family else { panic!("{:?}", alias.family) };
+    assert_eq!(&*plugged.name, "shop.Backend");
+    let entry: Value = serde_json::from_str(&plugged.entry).unwrap();
+    assert_eq!(
+        (&entry["SHELVES"], &entry["LOCATION"][1], &entry["OPTIONS"]["depth"]),
+        (&json!(3), &json!("b"), &json!(2))
+    );
+
+    let alias = read(&json!({"BACKEND": "shop.Backend"})).unwrap();
+    assert_eq!(alias.serializer, Serializer::Pickle(5), "as Django's own backends");
+    let alias = read(&json!({"BACKEND": "shop.Backend", "OPTIONS": {
+        "SERIALIZER": "django_redis.serializers.json.JSONSerializer", "PICKLE_VERSION": 3,
+        "COMPRESSOR": "django_redis.compressors.zlib.ZlibCompressor",
+    }}))
+    .unwrap();
+    assert_eq!((alias.serializer, alias.compressor.min_length), (Serializer::Json, 15));
+    let wrong = [
+        (
+            json!({"BACKEND": "shop.keys"}),
+            "default.BACKEND: \"shop.keys\" is not a backend that larder knows, and nobody",
+        ),
+        (json!({"BACKEND": "shop.Backends"}), "is opened); did you mean shop.Backend?"),
+        (json!({"BACKEND": "other.Backend"}), "is opened); did you mean shop.Backend?"), // the same class
+        (json!({"BACKEND": LOCMEM, "KEY_FUNCTION": "shop.Keys"}), "did you mean shop.keys?"),
+        (json!({"BACKEND": LOCMEM, "KEY_FUNCTION": "shop.Backend"}), "default.KEY_FUNCTION: must be \"django."),
+    ];
+    for (entry, words) in wrong {
+        let error = read(&entry).unwrap_err().to_string();
+        assert!(error.contains(words), "{entry}: {error}");
+    }
 }
 
 #[test]
@@ -153,6 +209,10 @@ fn wrong_documents_say_where_and_what() {
         (json!({"a": {"BACKEND": LOCMEM, "LARDER": {"MAX_VALUE_DEPTH": -1}}}), "a.LARDER.MAX_VALUE_DEPTH: must be"),
         (json!({"a": {"BACKEND": LOCMEM, "LARDER": {"MAX_VALUE_NODES": true}}}), "a.LARDER.MAX_VALUE_NODES: must be"),
         (
+            json!({"a": {"BACKEND": LOCMEM, "LARDER": {"UNDECODABLE": true}}}),
+            "a.LARDER.UNDECODABLE: must be \"error\" or \"miss\", not true",
+        ),
+        (
             json!({"a": {"BACKEND": LOCMEM, "LARDER": {"MAX_VALUE_BYTE": 5}}}),
             "a.LARDER.MAX_VALUE_BYTE: larder has no such setting; did you mean MAX_VALUE_BYTES?",
         ),
@@ -186,7 +246,7 @@ fn unknown_backends_name_the_nearest_known_one() {
 #[test]
 fn backends_of_later_versions_do_not_stop_the_others() {
     let config = open(&json!({"CACHES": {
-        "other": {"BACKEND": "django_valkey.cache.ValkeyCache", "LOCATION": ["a", "b"], "OPTIONS": {"anything": 1}},
+        "other": {"BACKEND": "django_valkey.cluster_cache.cache.ClusterValkeyCache", "LOCATION": ["a", "b"], "OPTIONS": {"anything": 1}},
         "default": {"BACKEND": LOCMEM},
     }}));
     let Family::NotBuiltIn { reason } = &config.aliases[0].family else { panic!("{config:?}") };

@@ -375,7 +375,7 @@ fn an_alias_is_told_what_has_no_effect() {
     let config = open(&document);
     let alias = &config.aliases[0];
     assert_eq!((alias.culling.max_entries, alias.culling.frequency), (7, 2)); // P-2, P-3
-    assert_eq!((database_of(&config).max_connections, alias.protocol), (2, 5)); // PK-1
+    assert_eq!((database_of(&config).max_connections, alias.protocol()), (2, 5)); // PK-1
     let warned = |place: &str| config.warnings.iter().any(|warning| warning.starts_with(place));
     assert!(warned("CACHES.default.OPTIONS.max_entries: "), "{:?}", config.warnings); // P-10
     assert!(warned("CACHES.default.LARDER.BREAKER: "), "{:?}", config.warnings);

@@ -38,9 +38,10 @@ struct Opened {
 fn opened(document: &Value) -> Opened {
     let mut config = open(document);
     let alias = config.aliases.remove(0);
+    let protocol = alias.protocol();
     match alias.family {
         Family::Memcached(memcached) => {
-            Opened { memcached, budget: alias.settings.budget, protocol: alias.protocol, warnings: config.warnings }
+            Opened { memcached, budget: alias.settings.budget, protocol, warnings: config.warnings }
         }
         family => panic!("{document}: {family:?}"),
     }
@@ -355,6 +356,7 @@ fn other_behaviors_are_understood() {
     assert_eq!(memcached.resting.keepalive, None);
     assert!(opened.warnings.is_empty(), "{:?}", opened.warnings);
     assert_eq!(behaviors(&json!({"_poll_timeout": 700})).budget, Duration::from_millis(700));
+    assert_eq!(behaviors(&json!({"pickle_protocol": 0})).protocol, 0);
     assert_eq!(behaviors(&json!({"_poll_timeout": -1, "pickle_protocol": -1})).budget, Duration::from_secs(5));
     let warned = behaviors(&json!({"_noreply": 1, "buffer_requests": true, "num_replicas": 1})).warnings;
     assert_eq!(warned.len(), 3, "{warned:?}");
@@ -413,7 +415,7 @@ fn what_larder_lacks_of_pylibmc_makes_the_alias_not_open() {
         (json!({"username": "u", "password": "secret", "binary": 1}), "binary"),
         (json!({"behaviors": {"hash": "murmur"}}), "behaviors.hash"),
         (json!({"behaviors": {"distribution": "random"}}), "behaviors.distribution"),
-        (json!({"behaviors": {"pickle_protocol": 0}}), "behaviors.pickle_protocol"),
+        (json!({"behaviors": {"pickle_protocol": 6}}), "behaviors.pickle_protocol"),
     ] {
         let reason = not_built_in(&document(PYLIBMC, &json!("a"), &options));
         assert!(reason.starts_with(&format!("CACHES.default.OPTIONS.{place}: ")), "{reason}");

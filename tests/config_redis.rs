@@ -5,6 +5,8 @@
 
 #[path = "config_redis/connections.rs"]
 mod connections;
+#[path = "config_redis/reversed.rs"]
+mod reversed;
 
 use std::path::PathBuf;
 use std::time::Duration;
@@ -39,10 +41,9 @@ struct Opened {
 fn opened(document: &Value) -> Opened {
     let mut config = open(document);
     let alias = config.aliases.remove(0);
+    let protocol = alias.protocol();
     match alias.family {
-        Family::Redis(redis) => {
-            Opened { redis, budget: alias.settings.budget, protocol: alias.protocol, warnings: config.warnings }
-        }
+        Family::Redis(redis) => Opened { redis, budget: alias.settings.budget, protocol, warnings: config.warnings },
         family => panic!("{document}: {family:?}"),
     }
 }
@@ -328,7 +329,7 @@ fn django_redis_options() {
             "CLIENT_CLASS": "django_redis.client.default.DefaultClient", "REPLICA_READ_ONLY": true, "CLOSE_CONNECTION": false,
             "SERIALIZER": "django_redis.serializers.pickle.PickleSerializer", "PARSER_CLASS": "redis.connection._HiredisParser",
             "COMPRESSOR": "django_redis.compressors.identity.IdentityCompressor", "REDIS_CLIENT_KWARGS": {"anything": 1},
-            "CONNECTION_FACTORY": "django_redis.pool.ConnectionFactory", "SENTINELS": [["h", 1]], "SENTINEL_KWARGS": {},
+            "CONNECTION_FACTORY": "django_redis.pool.ConnectionFactory",
             "CONNECTION_POOL_CLASS": "redis.BlockingConnectionPool", "REDIS_CLIENT_CLASS": "redis.client.StrictRedis",
         }),
     );
@@ -420,34 +421,13 @@ fn what_this_version_lacks_stops_only_its_alias() {
             json!({"CONNECTION_POOL_KWARGS": {"ssl_ciphers": "ALL"}}),
             "OPTIONS.CONNECTION_POOL_KWARGS.ssl_ciphers",
         ),
-        (DJANGO_REDIS, "redis://h", json!({"CLIENT_CLASS": "django_redis.client.HerdClient"}), "OPTIONS.CLIENT_CLASS"),
         (DJANGO_REDIS, "redis://h", json!({"CLIENT_CLASS": "shop.Client"}), "OPTIONS.CLIENT_CLASS"),
-        (
-            DJANGO_REDIS,
-            "redis://h",
-            json!({"SERIALIZER": "django_redis.serializers.json.JSONSerializer"}),
-            "OPTIONS.SERIALIZER",
-        ),
-        (
-            DJANGO_REDIS,
-            "redis://h",
-            json!({"COMPRESSOR": "django_redis.compressors.zlib.ZlibCompressor"}),
-            "OPTIONS.COMPRESSOR",
-        ),
-        (
-            DJANGO_REDIS,
-            "redis://service/0?is_master=1",
-            json!({"CONNECTION_FACTORY": "django_redis.pool.SentinelConnectionFactory"}),
-            "OPTIONS.CONNECTION_FACTORY",
-        ),
         (
             DJANGO_REDIS,
             "redis://h",
             json!({"REDIS_CLIENT_CLASS": "redis.cluster.RedisCluster"}),
             "OPTIONS.REDIS_CLIENT_CLASS",
         ),
-        (DJANGO_REDIS, "redis://h", json!({"PICKLE_VERSION": 0}), "OPTIONS.PICKLE_VERSION"),
-        (DJANGO_REDIS, "redis://h", json!({"PICKLE_VERSION": 1}), "OPTIONS.PICKLE_VERSION"),
     ] {
         let mut document = document(backend, &json!(location), &options);
         let reason = not_built_in(&document);
@@ -471,18 +451,7 @@ fn settings_beside_caches_count_where_the_option_is_not_there() {
     assert!(!ignores(json!(0), json!({})));
     let mut sentinel = document(DJANGO_REDIS, &json!("redis://h"), &json!({}));
     sentinel["DJANGO_REDIS_CONNECTION_FACTORY"] = json!("django_redis.pool.SentinelConnectionFactory");
-    assert!(not_built_in(&sentinel).starts_with("DJANGO_REDIS_CONNECTION_FACTORY: the connection factory"));
-}
-
-#[test]
-fn the_reverse_key_function_is_not_needed() {
-    let with = |function: Value| {
-        let entry = json!({"BACKEND": DJANGO_REDIS, "LOCATION": "redis://h", "REVERSE_KEY_FUNCTION": function});
-        opened(&json!({"CACHES": {"default": entry}})).warnings
-    };
-    assert!(with(json!(null)).is_empty());
-    let warnings = with(json!("shop.reverse")); // DR-2
-    assert!(warnings[0].starts_with("CACHES.default.REVERSE_KEY_FUNCTION: is ignored"), "{warnings:?}");
+    assert!(refused(&sentinel).starts_with("CACHES.default.OPTIONS.SENTINELS: must be a list of Sentinels"));
 }
 
 #[test]

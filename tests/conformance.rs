@@ -22,6 +22,8 @@ mod departures;
 mod perform;
 #[path = "conformance/places.rs"]
 mod places;
+#[path = "conformance/plugged.rs"]
+mod plugged;
 #[path = "conformance/scenario.rs"]
 mod scenario;
 
@@ -47,6 +49,7 @@ const ATTEMPTS: u32 = 10;
 
 #[test]
 fn every_backend_answers_as_its_python_twin() {
+    let _plugged_in = plugged::Registered::new();
     let scenarios = Scenario::all();
     assert!(scenarios.len() > 50, "the golden data has fewer scenarios than it had");
     let places = Places::new(&scenarios);

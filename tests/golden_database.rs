@@ -93,11 +93,7 @@ fn expiries_are_written_as_django_writes_them() {
 
 #[test]
 fn values_are_written_as_django_writes_them() {
-    let codec = larder::codec::Codec {
-        protocol: 5,
-        form: larder::codec::Form::Pickle,
-        limits: larder::value::Limits::default(),
-    };
+    let codec = larder::codec::Codec::pickling(5, larder::codec::Form::Pickle, larder::value::Limits::default());
     let (mut same, mut compared) = (0, 0);
     for (_, name) in ENGINES {
         let data = data(name);

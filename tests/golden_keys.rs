@@ -34,7 +34,12 @@ fn texts(value: &Value) -> Vec<String> {
 }
 
 fn rules(prefix: &str, version: &str) -> KeyRules {
-    KeyRules { prefix: prefix.to_owned(), version: version.to_owned(), function: KeyFunction::Default }
+    KeyRules {
+        prefix: prefix.to_owned(),
+        version: version.to_owned(),
+        function: KeyFunction::Default,
+        ..KeyRules::default()
+    }
 }
 
 /// The name of a made key's file (K-11).
@@ -93,14 +98,26 @@ fn patterns_are_django_redis_s() {
 }
 
 #[test]
-fn reversed_keys_are_the_user_s_also_where_the_prefix_has_a_colon() {
-    for case in golden()["django_redis_reverse_key"].as_array().expect("cases") {
-        let made = text(case, "final_key");
+fn reversed_keys_are_django_redis_s() {
+    let golden = golden();
+    let cases = golden["django_redis_reverse_key"].as_array().expect("cases");
+    assert!(cases.len() >= 6);
+    for case in cases {
+        let (made, reversed) = (text(case, "final_key"), text(case, "reversed"));
+        assert_eq!(KeyRules::default().reversed(made.as_bytes()), Some(reversed.as_bytes()), "{made}"); // DR-2
         let Some((prefix, rest)) = made.split_once(':') else { panic!("{made}") };
         let Some((version, key)) = rest.split_once(':') else { panic!("{made}") };
         assert_eq!(rules(prefix, version).user_key(made.as_bytes(), None), Some(key.as_bytes()));
-        assert_eq!(key, text(case, "reversed"));
+        assert_eq!(key, reversed);
     }
+    // Python raises an IndexError for these.
+    for made in [&b""[..], b"a", b"a:", b":a", b"a:b"] {
+        assert_eq!(KeyRules::default().reversed(made), None);
+    }
+}
+
+#[test]
+fn user_keys_are_exact_also_where_the_prefix_has_a_colon() {
     // DR-2: django-redis would answer "1:foo" here.
     assert_eq!(rules("p:q", "1").user_key(b"p:q:1:foo", None), Some(&b"foo"[..]));
     // Not of this alias, not of this version.
@@ -109,6 +126,22 @@ fn reversed_keys_are_the_user_s_also_where_the_prefix_has_a_colon() {
     assert_eq!(rules("p", "1").user_key(b"p:2:foo", Some("2")), Some(&b"foo"[..]));
     let raw = KeyRules { function: KeyFunction::AsIs, ..rules("p", "1") };
     assert_eq!(raw.user_key(b"any:thing", None), Some(&b"any:thing"[..])); // K-4
+}
+
+#[test]
+fn nothing_is_the_default_for_django_valkey() {
+    let valkey = KeyRules { nothing_is_default: true, ..rules("p", "2") };
+    let made = |key, version| String::from_utf8(valkey.make(key, version).as_bytes().to_vec()).expect("UTF-8");
+    assert_eq!(made("k", None), "p:2:k");
+    assert_eq!(made("k", Some("0")), "p:2:k"); // K-3
+    assert_eq!(made("k", Some("3")), "p:3:k");
+    assert_eq!(made("k", Some("00")), "p:00:k");
+    assert_eq!(made("", None), ""); // 1.16
+    assert_eq!(valkey.pattern("*", Some("0")), b"p:2:*");
+    let zero = KeyRules { nothing_is_default: true, ..rules("p", "0") };
+    assert_eq!(zero.make("k", None).as_bytes(), b"p:0:k");
+    assert_eq!(rules("p", "2").make("k", Some("0")).as_bytes(), b"p:0:k");
+    assert_eq!(rules("p", "2").make("", None).as_bytes(), b"p:2:");
 }
 
 #[test]

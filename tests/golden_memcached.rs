@@ -33,7 +33,7 @@ fn backend(client: &str) -> &'static str {
 
 fn codec(client: &str) -> Codec {
     let form = if client == "pylibmc" { Form::PyLibMc } else { Form::PyMemcache { compressed: false } };
-    Codec { protocol: 5, form, limits: Limits::default() }
+    Codec::pickling(5, form, Limits::default())
 }
 
 fn stored(row: &Value) -> Stored {
@@ -288,7 +288,7 @@ fn what_is_inflated_is_bounded() {
     let stored = compressing.encode(Input::Bytes(&vec![0; 1 << 20])).unwrap();
     assert!(stored.bytes.len() < 4096);
     for (bytes, fits) in [((1 << 20) - 1, false), (1 << 20, true)] {
-        let codec = Codec { limits: Limits { bytes, ..Limits::default() }, ..compressing };
+        let codec = Codec { limits: Limits { bytes, ..Limits::default() }, ..compressing.clone() };
         match codec.decode(&stored) {
             Ok(tree) => assert!(fits && tree.bytes().unwrap().0.len() == 1 << 20),
             Err(error) => assert!(!fits && error.kind() == Kind::TooBig, "{error}"),

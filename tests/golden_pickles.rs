@@ -79,7 +79,7 @@ fn json_is_written_as_python_pickles_it() {
         if matches!(name(case), "shared list" | "shared strings" | "300 memo entries, all shared") {
             continue;
         }
-        for protocol in 2..=5 {
+        for protocol in 0..=5 {
             let expected = blob(&case["pickles"][protocol.to_string()]).expect("a pickle");
             let pickle = codec(protocol).encode(Input::Json(text.as_bytes())).expect("it can be written").bytes;
             assert!(
@@ -99,7 +99,7 @@ fn json_is_written_as_python_pickles_it() {
 fn texts_bytes_and_numbers_are_written_as_python_pickles_them() {
     let data = golden("pickles.json");
     for case in list(&data, "cases") {
-        for protocol in 2..=5 {
+        for protocol in 0..=5 {
             let Some(expected) = blob(&case["pickles"][protocol.to_string()]) else { continue };
             let tree = decode(expected.clone()).expect("it can be read");
             let codec = codec(protocol);

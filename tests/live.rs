@@ -7,10 +7,13 @@
     feature = "sqlite",
     feature = "postgres",
     feature = "mysql",
-    feature = "diskcache"
+    feature = "diskcache",
+    feature = "compressors"
 ))]
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing)]
 
+#[path = "live/clients.rs"]
+mod clients;
 mod common;
 #[path = "live/culling.rs"]
 mod culling;
@@ -18,6 +21,8 @@ mod culling;
 mod dice;
 #[path = "live/expiry.rs"]
 mod expiry;
+#[path = "live/matrix.rs"]
+mod matrix;
 #[path = "live/mixed.rs"]
 mod mixed;
 #[path = "live/refused.rs"]

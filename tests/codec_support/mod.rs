@@ -2,6 +2,8 @@
 
 #![allow(dead_code, reason = "each test file takes what it needs")]
 
+pub mod documents;
+
 use std::io::Read;
 use std::path::PathBuf;
 
@@ -53,7 +55,7 @@ pub fn limits() -> Limits {
 }
 
 pub fn codec(protocol: u8) -> Codec {
-    Codec { protocol, form: Form::Pickle, limits: limits() }
+    Codec::pickling(protocol, Form::Pickle, limits())
 }
 
 pub fn decode(pickle: Vec<u8>) -> larder::error::Result<Tree> {

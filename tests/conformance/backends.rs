@@ -9,8 +9,10 @@ use super::common::golden;
 pub struct Backend {
     /// Its name here.
     pub name: &'static str,
-    /// The column of the golden data that says which scenarios concern it, and what is answered, unless there is a twin.
+    /// The column of the golden data that says which scenarios concern it.
     pub golden: &'static str,
+    /// The column that says what is answered, unless there is a twin.
+    pub like: &'static str,
     /// What CACHES calls it.
     pub class: &'static str,
     /// Where its data is.
@@ -49,7 +51,7 @@ const PYLIBMC: &str = "django.core.cache.backends.memcached.PyLibMCCache";
 const DATABASE: &str = "django.core.cache.backends.db.DatabaseCache";
 
 /// Every backend of this library.
-pub const BACKENDS: [Backend; 13] = [
+pub const BACKENDS: [Backend; 14] = [
     Backend::plain("dummy", "dummy", "django.core.cache.backends.dummy.DummyCache", At::Nowhere),
     Backend::plain("locmem", "locmem", "django.core.cache.backends.locmem.LocMemCache", At::Name),
     Backend::plain("file", "file", "django.core.cache.backends.filebased.FileBasedCache", At::Directory),
@@ -71,11 +73,22 @@ pub const BACKENDS: [Backend; 13] = [
     Backend::with_twin("mariadb", "db", DATABASE, At::Database(Engine::MariaDb)),
     // the scenarios of every backend: those of MAX_ENTRIES say nothing of it
     Backend::with_twin("diskcache", "redis", "diskcache.DjangoCache", At::DiskCache),
+    // a table of functions from C, which answers as Django's in-memory cache does, but never culls
+    Backend { like: "locmem", ..Backend::plain("plugged in from C", "redis", super::plugged::NAME, At::Name) },
 ];
 
 impl Backend {
     const fn plain(name: &'static str, golden: &'static str, class: &'static str, at: At) -> Self {
-        Self { name, golden, class, at, has_twin: false, clear_answers_true: false, delete_many_counts: false }
+        Self {
+            name,
+            golden,
+            like: golden,
+            class,
+            at,
+            has_twin: false,
+            clear_answers_true: false,
+            delete_many_counts: false,
+        }
     }
 
     const fn with_twin(name: &'static str, golden: &'static str, class: &'static str, at: At) -> Self {

@@ -12,7 +12,7 @@ use super::common::redis::{RedisClient, RedisServer};
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Flavor {
     pub name: &'static str,
-    backend: &'static str,
+    pub backend: &'static str,
 }
 
 /// Core redis and django-redis.

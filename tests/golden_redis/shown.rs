@@ -15,7 +15,7 @@ use super::data;
 pub const BYTES_VALUE: &[u8] = b"-y^\x17q)\xd0\x8a\x96\xce\xbd\x99";
 
 /// What JSON lacks: name, kind, JSON (the table in `codec::json`), and whether that loses something.
-const PROJECTED: [(&str, i32, &str, bool); 17] = [
+const PROJECTED: [(&str, i32, &str, bool); 18] = [
     ("bytes", LARDER_KIND_BYTES, r#"{"$bytes": "LXleF3Ep0IqWzr2Z"}"#, true),
     ("tuple", LARDER_KIND_LIST, "[1, 2]", true),
     ("nan", LARDER_KIND_FLOAT, "NaN", false),
@@ -33,6 +33,7 @@ const PROJECTED: [(&str, i32, &str, bool); 17] = [
     ("int subclass", LARDER_KIND_OTHER, r#"{"$object": "shop.models.MyInt", "args": [7]}"#, true),
     ("str subclass", LARDER_KIND_OTHER, r#"{"$object": "shop.models.MyStr", "args": ["s"]}"#, true),
     ("bytearray", LARDER_KIND_BYTES, r#"{"$bytes": "YWI="}"#, true),
+    ("bytes of a bytearray", LARDER_KIND_BYTES, r#"{"$bytes": "YWI="}"#, true),
 ];
 
 /// Asserts that a value is shown as Python describes it.
@@ -59,6 +60,9 @@ pub fn check(value: &client::Value, described: &Value, name: &str, what: &str) {
     match name {
         "bytes" => assert_eq!(value.bytes(), Ok(Shown { shown: BYTES_VALUE.to_vec(), lossy: false }), "{what}"),
         "bytearray" => assert_eq!(value.bytes(), Ok(Shown { shown: b"ab".to_vec(), lossy: true }), "{what}"),
+        "bytes of a bytearray" => {
+            assert_eq!(value.bytes(), Ok(Shown { shown: b"ab".to_vec(), lossy: false }), "{what}");
+        }
         "nan" => assert!(value.double().unwrap().shown.is_nan(), "{what}"),
         "infinity" => assert_eq!(value.double(), Ok(Shown { shown: f64::INFINITY, lossy: false }), "{what}"),
         "datetime" | "aware datetime" | "date" | "decimal" | "uuid" => {
