@@ -261,6 +261,27 @@ fn values() {
 }
 
 #[test]
+fn plugins() {
+    run_with(&build("tests/c/plugins.c", Link::Dynamic), None, &[]).expect("they do what they say, and go once");
+}
+
+#[test]
+fn plugins_calls() {
+    run_with(&build("tests/c/plugins_calls.c", Link::Dynamic), None, &[]).expect("called as it is said");
+}
+
+#[test]
+fn plugins_hostile() {
+    run_with(&build("tests/c/plugins_hostile.c", Link::Dynamic), None, &[]).expect("nothing that they do hurts");
+}
+
+#[test]
+fn plugins_backends() {
+    run_with(&build("tests/c/plugins_backends.c", Link::Dynamic), Some(&RedisServer::start()), &[])
+        .expect("with larder's own");
+}
+
+#[test]
 fn header_in_cpp() {
     run_with(&build("tests/c/header.cc", Link::Dynamic), None, &[]).expect("fine in C++");
 }

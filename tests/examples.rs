@@ -220,6 +220,34 @@ fn cancel() {
 }
 
 #[test]
+fn lock() {
+    let (program, server) = (example("lock"), RedisServer::start());
+    let folder = configured(server.port());
+    for _ in 0..2 {
+        let outcome = run(&program, &folder, &["caches.json", "default"]);
+        outcome.expect("locked, with a token of 32 digits\na second time: LARDER_NOT_STORED\n");
+        outcome.expect("a minute more: LARDER_OK\nunlocked: LARDER_OK\nagain: LARDER_MISS\n");
+    }
+    assert_eq!(server.command(10, &[b"DBSIZE"]), b"0", "it cleans up");
+    run(&program, &folder, &["caches.json", "scratch"]).expect("scratch has no locks");
+}
+
+#[test]
+fn plugin() {
+    let outcome = run(&example("plugin"), &folder_of_its_own("example"), &[] as &[&str]);
+    outcome
+        .expect("LARDER_ECONFIG: open: default.BACKEND: \"shop.Shelf\" is not a backend that larder knows, and nobody");
+    outcome.expect("\nopen:       default, {\"BACKEND\":\"shop.Shelf\",\"LOCATION\":\"by the door\",");
+    outcome.expect("\ngreeting    \"hello\", stored in 6 bytes\n");
+    outcome.expect("\nline        \"----------------------------------------\", stored in 8 bytes\n");
+    outcome.expect("\nvisits      42, stored in 3 bytes\n");
+    for key in ["greeting", "line", "visits"] {
+        outcome.expect(&format!("\nkey:        {key}\n"));
+    }
+    outcome.expect("\nclose:      the shelf\n");
+}
+
+#[test]
 fn shared_with_django() {
     let server = RedisServer::start();
     for backend in ["django_redis.cache.RedisCache", "django.core.cache.backends.redis.RedisCache"] {

@@ -3,7 +3,7 @@
 use std::path::Path;
 
 /// The files of the header, in the order in which a reader wants to meet them.
-const SOURCES: [&str; 20] = [
+const SOURCES: [&str; 29] = [
     "status",
     "error",
     "log",
@@ -19,10 +19,19 @@ const SOURCES: [&str; 20] = [
     "cursor",
     "callback",
     "callback_many",
+    "lock",
+    "expiry",
+    "pattern",
     "session",
     "table",
     "event",
     "queue",
+    "sink",
+    "plugin",
+    "key_function",
+    "serializer",
+    "compressor",
+    "custom",
     "live",
 ];
 

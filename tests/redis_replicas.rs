@@ -9,24 +9,35 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
-use common::flight::{FACES, Face, LONG, Runtime, ask};
+use common::flight::{FACES, Face, LONG, Ledger, Runtime, SLACK, ask};
 use common::redis::{Monitor, RedisServer, free_port};
 use larder::backend::redis::open;
-use larder::backend::{Backend, Counted, Entry, Page, Reply, Request, Spawner, Touched, When, Written};
+use larder::backend::{Backend, Counted, Entry, Page, Reply, Request, Touched, When, Written};
 use larder::config::{self, Address, BreakerRule, Flavor, Server};
 use larder::error::{Kind, Result};
 use larder::key::MadeKey;
 use larder::log::Silent;
-use larder::timeout::Ttl;
+use larder::timeout::{Budget, Ttl};
 
 struct Client {
     cache: Arc<dyn Backend>,
     face: Face,
-    _runtime: Arc<dyn Spawner>,
+    runtime: Arc<Runtime>,
 }
 
 impl Client {
     fn new(flavor: Flavor, ports: &[u16], breaker: Option<BreakerRule>, face: Face) -> Self {
+        Self::with(flavor, ports, breaker, face, false)
+    }
+
+    /// One that tries writes on other servers.
+    fn that_fails_over(ports: &[u16], face: Face) -> Self {
+        // the asynchronous face would pause before it tries again to connect
+        let rule = Some(BreakerRule { failures: 2, pause: Duration::from_mins(10) });
+        Self::with(Flavor::DjangoRedis, ports, rule, face, true)
+    }
+
+    fn with(flavor: Flavor, ports: &[u16], breaker: Option<BreakerRule>, face: Face, fail_over: bool) -> Self {
         let mut servers = ports.iter().map(|port| Server {
             address: Address::Tcp("127.0.0.1".into(), *port),
             username: None,
@@ -36,6 +47,8 @@ impl Client {
             shown: format!("redis://127.0.0.1:{port}").into(),
         });
         let config = config::Redis {
+            layout: config::Layout::Replicas { fail_over },
+            herd: None,
             flavor,
             server: servers.next().unwrap(),
             replicas: servers.collect(),
@@ -45,9 +58,9 @@ impl Client {
             max_connections: 10,
             ignore_exceptions: false,
         };
-        let runtime: Arc<dyn Spawner> = Runtime::start();
+        let runtime = Runtime::start();
         let log: Arc<dyn larder::log::Log> = Arc::new(Silent);
-        Self { cache: open(config, runtime.clone(), log), face, _runtime: runtime }
+        Self { cache: open(config, runtime.clone(), log), face, runtime }
     }
 
     fn call(&self, request: &Request<'_>) -> Result<Reply> {
@@ -79,6 +92,13 @@ impl Client {
 fn names(monitor: &mut Monitor) -> HashSet<String> {
     let upper = |one: Vec<Vec<u8>>| String::from_utf8_lossy(&one[0]).to_uppercase();
     monitor.seen().into_iter().map(upper).collect()
+}
+
+/// Sends a command to all.
+fn to_all(servers: &[RedisServer], command: &[&[u8]]) {
+    for server in servers {
+        server.command(0, command);
+    }
 }
 
 #[test]
@@ -215,4 +235,148 @@ fn a_replica_that_fails_is_passed_over() {
     // Without a breaker there is no telling.
     let client = Client::new(Flavor::Core, &[writer.port(), away[0]], None, Face::Synchronous);
     assert!((0..20).all(|_| client.get("who").is_err()));
+}
+
+/// A write of `value` under `key`.
+fn writing<'a>(key: &'a MadeKey, value: &'a [u8], when: When) -> Request<'a> {
+    Request::Set { key, value: value.into(), ttl: Ttl::Millis(60_000), when }
+}
+
+fn left(server: &RedisServer, key: &str) -> i64 {
+    String::from_utf8(server.command(0, &[b"PTTL", key.as_bytes()])).unwrap().parse().unwrap()
+}
+
+// DR-6
+#[test]
+fn a_write_that_the_first_does_not_take_is_tried_on_another() {
+    let others = [RedisServer::start(), RedisServer::start()];
+    let ports = [free_port(), others[0].port(), others[1].port()];
+    for face in FACES {
+        let client = Client::that_fails_over(&ports, face);
+        let mut taken = [0_u32; 2];
+        for round in 0..40 {
+            let name = format!("{face:?} {round}");
+            let key = MadeKey::as_is(&name);
+            let when = [When::Always, When::Missing][round % 2];
+            let answer = client.call(&writing(&key, b"v", when)).unwrap();
+            assert!(matches!(answer, Reply::Written(Written::Stored)), "{answer:?}");
+            let lives = others.each_ref().map(|server| left(server, &name));
+            let who = usize::from(lives[0] < 0);
+            taken[who] += 1;
+            // the time to live is not multiplied by 1000, as it is in django-redis
+            assert!((50_000..=60_000).contains(&lives[who]) && lives[1 - who] == -2, "{lives:?}");
+        }
+        assert!(taken.iter().all(|count| *count > 2), "{taken:?}"); // fewer come once in 10^9 runs
+        // The answer of another server is an answer.
+        to_all(&others, &[b"SET", b"there", b"1"]);
+        let there = MadeKey::as_is("there");
+        let none = MadeKey::as_is("none");
+        for (key, when, expected) in [
+            (&there, When::Missing, Written::NotStored),
+            (&none, When::Present, Written::NotStored),
+            (&there, When::Present, Written::Stored),
+        ] {
+            let answer = client.call(&writing(key, b"v", when)).unwrap();
+            assert!(matches!(answer, Reply::Written(written) if written == expected), "{answer:?}");
+        }
+        // Nothing else is tried elsewhere, nor is a set whose time is over: that is a delete.
+        let entries = [Entry { key: there.clone(), value: Bytes::from_static(b"5").into() }];
+        let spent =
+            Request::Set { key: &there, value: b"v".as_slice().into(), ttl: Ttl::Millis(0), when: When::Always };
+        let keys = [there.clone()];
+        for request in [
+            Request::Touch(&there, Ttl::Millis(60_000)),
+            Request::Persist(&there),
+            Request::Delete(&there),
+            Request::Incr(&there, 1),
+            Request::SetMany(&entries, Ttl::Millis(60_000)),
+            Request::DeleteMany(&keys),
+            Request::Clear(None),
+            Request::Ping,
+            spent,
+        ] {
+            assert_eq!(client.call(&request).unwrap_err().kind(), Kind::Connection, "{request:?}");
+        }
+        assert!(others.iter().all(|server| server.command(0, &[b"EXISTS", b"there"]) == b"1"));
+        // Without REPLICA_READ_ONLY false nothing is.
+        let plain = Client::new(Flavor::DjangoRedis, &ports, None, face);
+        assert_eq!(plain.call(&writing(&there, b"v", When::Always)).unwrap_err().kind(), Kind::Connection);
+    }
+}
+
+#[test]
+fn refusals_are_tried_elsewhere_and_mistakes_are_not() {
+    let servers = [RedisServer::start(), RedisServer::start()];
+    let ports = servers.each_ref().map(RedisServer::port);
+    let key = MadeKey::as_is("k");
+    for face in FACES {
+        to_all(&servers, &[b"FLUSHALL"]);
+        let client = Client::that_fails_over(&ports, face);
+        let endless =
+            Request::Set { key: &key, value: b"v".as_slice().into(), ttl: Ttl::Millis(i64::MAX), when: When::Always };
+        assert_eq!(client.call(&endless).unwrap_err().kind(), Kind::Invalid);
+        assert_eq!([left(&servers[0], "k"), left(&servers[1], "k")], [-2, -2]);
+        // a server that takes no writes: of READONLY it is as of NOREPLICAS
+        servers[0].command(0, &[b"CONFIG", b"SET", b"min-replicas-to-write", b"1"]);
+        assert!(matches!(client.call(&writing(&key, b"v", When::Always)), Ok(Reply::Written(Written::Stored))));
+        assert_eq!((left(&servers[0], "k"), left(&servers[1], "k") > 0), (-2, true));
+        // none does: what the first one said is told
+        servers[1].command(0, &[b"CONFIG", b"SET", b"min-replicas-to-write", b"1"]);
+        let error = client.call(&writing(&key, b"w", When::Always)).unwrap_err();
+        assert_eq!((error.kind(), error.may_have_happened()), (Kind::Server, false));
+        let told = error.during("set").to_string();
+        assert!(told.contains(&format!(":{}", ports[0])), "{told}");
+        to_all(&servers, &[b"CONFIG", b"SET", b"min-replicas-to-write", b"0"]);
+    }
+}
+
+#[test]
+fn all_tries_together_have_one_deadline() {
+    let servers = [RedisServer::start(), RedisServer::start(), RedisServer::start()];
+    let ports = servers.each_ref().map(RedisServer::port);
+    let key = MadeKey::as_is("k");
+    for face in FACES {
+        let client = Client::with(Flavor::DjangoRedis, &ports, None, face, true);
+        client.call(&Request::Ping).unwrap();
+        let budget = Budget::new(Duration::from_millis(1500));
+        // one says nothing: the others have time left
+        servers[0].pause(true);
+        let begin = Instant::now();
+        let answer = ask(&*client.cache, face, &writing(&key, b"v", When::Always), budget);
+        assert!(matches!(answer, Ok(Reply::Written(Written::Stored))), "{answer:?}");
+        assert!(begin.elapsed() >= Duration::from_millis(450), "its share was not waited for");
+        assert_eq!(servers[1..].iter().filter(|server| left(server, "k") > 0).count(), 1);
+        // none says anything
+        for server in &servers[1..] {
+            server.pause(true);
+        }
+        let begin = Instant::now();
+        let error = ask(&*client.cache, face, &writing(&key, b"w", When::Always), budget).unwrap_err();
+        assert_eq!((error.kind(), error.may_have_happened()), (Kind::Timeout, true), "{error}");
+        assert!(begin.elapsed() >= Duration::from_millis(1_450), "{:?}", begin.elapsed());
+        assert!(begin.elapsed() < budget.total() + SLACK, "{:?}", begin.elapsed());
+        for server in &servers {
+            server.pause(false);
+            server.command(0, &[b"FLUSHALL"]);
+        }
+    }
+}
+
+#[test]
+fn a_write_that_is_tried_elsewhere_ends_with_its_runtime() {
+    let other = RedisServer::start();
+    let client = Client::that_fails_over(&[free_port(), other.port()], Face::Asynchronous);
+    let runtime = client.runtime.clone();
+    let key = MadeKey::as_is("k");
+    let ledger = Ledger::new(50);
+    for tag in 0..50 {
+        client.cache.start(writing(&key, b"v", When::Always), LONG, ledger.ticket(tag));
+        if tag == 25 {
+            runtime.end_at_once();
+        }
+    }
+    for (_, answer) in ledger.settle() {
+        let ended = answer.as_ref().err().is_none_or(|error| matches!(error.kind(), Kind::Shutdown | Kind::Connection));
+        assert!(ended, "{answer:?}");
+    }
 }

@@ -64,8 +64,12 @@ impl Folder {
             entry[name] = value.clone();
         }
         let config = larder::config::read(json!({"default": entry}).to_string().as_bytes(), &|_| None).unwrap();
-        let around =
-            Surroundings { tables: Arc::new(Tables::default()), spawner: Arc::new(Threads), log: Arc::new(Silent) };
+        let around = Surroundings {
+            plugins: Arc::default(),
+            tables: Arc::new(Tables::default()),
+            spawner: Arc::new(Threads),
+            log: Arc::new(Silent),
+        };
         Store::open(config.aliases.into_iter().next().unwrap(), around).unwrap()
     }
 

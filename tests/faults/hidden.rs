@@ -46,7 +46,12 @@ fn open(port: u16, log: Arc<Kept>, runtime: Arc<dyn Spawner>) -> Store {
             "LARDER": {{"TIMEOUT_MS": 200}}}}}}}}"#
     );
     let config = larder::config::read(text.as_bytes(), &|_| None).unwrap();
-    let around = Surroundings { tables: larder::backend::memory::Tables::shared(), spawner: runtime, log };
+    let around = Surroundings {
+        plugins: std::sync::Arc::default(),
+        tables: larder::backend::memory::Tables::shared(),
+        spawner: runtime,
+        log,
+    };
     Store::open(config.aliases.into_iter().next().unwrap(), around).unwrap()
 }
 

@@ -124,6 +124,7 @@ fn ignored_failures_are_hidden_where_pymemcache_hides_them() {
     }}});
     let alias = config::read(document.to_string().as_bytes(), &|_| None).unwrap().aliases.remove(0);
     let around = Surroundings {
+        plugins: std::sync::Arc::default(),
         tables: larder::backend::memory::Tables::shared(),
         spawner: Runtime::start(),
         log: Arc::new(Silent),
