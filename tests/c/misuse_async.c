@@ -45,6 +45,11 @@ static void refused(larder_status wanted, const larder_store *store, const char 
     REFUSED(larder_has_cb(store, key, len, call, fn, NULL, &op, ERR));
     REFUSED(larder_incr_cb(store, key, len, 1, call, fn, NULL, &op, ERR));
     REFUSED(larder_incr_version_cb(store, key, len, 1, call, fn, NULL, &op, ERR));
+    REFUSED(larder_expire_at_cb(store, key, len, 1000, call, fn, NULL, &op, ERR));
+    REFUSED(larder_lock_cb(store, key, len, 1000, 0, call, fn, NULL, &op, ERR));
+    REFUSED(larder_unlock_cb(store, key, len, LARDER_LIT("token"), call, fn, NULL, &op, ERR));
+    REFUSED(larder_lock_extend_cb(store, key, len, LARDER_LIT("token"), 1, LARDER_EXTEND_ADD, call, fn, NULL, &op, ERR));
+    REFUSED(larder_delete_pattern_cb(store, key, len, call, fn, NULL, &op, ERR));
     REFUSED(larder_get_many_cb(store, keys, lens, 1, call, event, NULL, &op, ERR));
     REFUSED(larder_set_many_cb(store, keys, lens, values, value_lens, 1, LARDER_BYTES, 1000, call, event, NULL, &op, ERR));
     REFUSED(larder_delete_many_cb(store, keys, lens, 1, call, fn, NULL, &op, ERR));
@@ -135,6 +140,14 @@ int main(int argc, char **argv)
     EXPECT(LARDER_EINVAL, larder_create_table_cb(store, &call, nobody, NULL, NULL, ERR));
     EXPECT(LARDER_EINVAL, larder_session_cb(store, LARDER_LIT("0123456789abcdef"), &call, nobody, NULL, NULL, ERR));
     EXPECT(LARDER_EINVAL, larder_session_cb(store, NULL, 3, NULL, nobody, NULL, NULL, ERR));
+    EXPECT(LARDER_EINVAL, larder_expire_at_cb(store, KEY, 1, &call, nobody, NULL, NULL, ERR));
+    EXPECT(LARDER_EINVAL, larder_lock_cb(store, KEY, 1, 0, &call, nobody, NULL, NULL, ERR));
+    EXPECT(LARDER_EINVAL, larder_delete_pattern_cb(store, KEY, &call, nobody, NULL, NULL, ERR));
+    EXPECT(LARDER_EUNSUPPORTED, larder_lock_cb(store, KEY, 1, 0, NULL, nobody, NULL, NULL, ERR));
+    EXPECT(LARDER_EUNSUPPORTED, larder_unlock_cb(store, KEY, LARDER_LIT("token"), NULL, nobody, NULL, NULL, ERR));
+    EXPECT(LARDER_EINVAL, larder_unlock_cb(store, KEY, NULL, 3, NULL, nobody, NULL, NULL, ERR));
+    EXPECT(LARDER_EINVAL, larder_lock_extend_cb(store, KEY, NULL, 3, 1, 0, NULL, nobody, NULL, NULL, ERR));
+    EXPECT(LARDER_EINVAL, larder_lock_extend_cb(store, KEY, LARDER_LIT("t"), 1, 2, NULL, nobody, NULL, NULL, ERR));
     call.flags = LARDER_CALL_XX;
     EXPECT(LARDER_EINVAL, larder_add_cb(store, KEY, VALUE, &call, nobody, NULL, NULL, ERR));
     call.flags = LARDER_CALL_FINAL_KEY;

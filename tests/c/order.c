@@ -156,7 +156,8 @@ static int choose_operation(void)
     static const int all[] = {LARDER_OP_SET,      LARDER_OP_SET,      LARDER_OP_SET,    LARDER_OP_GET,
                               LARDER_OP_GET,      LARDER_OP_GET,      LARDER_OP_GET,    LARDER_OP_ADD,
                               LARDER_OP_DELETE,   LARDER_OP_HAS,      LARDER_OP_INCR,   LARDER_OP_INCR,
-                              LARDER_OP_GET_MANY, LARDER_OP_SET_MANY, LARDER_OP_EXPIRE, LARDER_OP_DELETE_MANY};
+                              LARDER_OP_GET_MANY, LARDER_OP_SET_MANY, LARDER_OP_EXPIRE, LARDER_OP_DELETE_MANY,
+                              LARDER_OP_EXPIRE_AT};
     return all[roll(sizeof all / sizeof *all)];
 }
 
@@ -260,7 +261,9 @@ static void make(draft *draft, const larder_store *store, int place)
         request->key = draft->keys[0], request->key_len = draft->key_lens[0];
         request->value = draft->values[0], request->value_len = draft->value_lens[0];
     }
-    if (operation != LARDER_OP_INCR)
+    if (operation == LARDER_OP_EXPIRE_AT)
+        request->delta = LARDER_SECONDS(time(NULL) + 600);
+    else if (operation != LARDER_OP_INCR)
         request->delta = 0;
 }
 
@@ -279,6 +282,8 @@ static larder_status begin(const draft *draft)
                              on_answer, place, NULL, NULL);
     case LARDER_OP_EXPIRE:
         return larder_expire_cb(r->store, r->key, r->key_len, r->ttl_ms, NULL, on_answer, place, NULL, NULL);
+    case LARDER_OP_EXPIRE_AT:
+        return larder_expire_at_cb(r->store, r->key, r->key_len, r->delta, NULL, on_answer, place, NULL, NULL);
     case LARDER_OP_DELETE:
         return larder_delete_cb(r->store, r->key, r->key_len, NULL, on_answer, place, NULL, NULL);
     case LARDER_OP_HAS:

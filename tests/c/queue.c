@@ -114,6 +114,42 @@ static void sessions(larder_store *store, larder_queue *queue)
     EXPECT(LARDER_OK, larder_clear(store, LARDER_CLEAR_EVERYTHING, NULL, ERR));
 }
 
+/* A lock: the token comes as a value and goes back as one. */
+static void locks(const larder_store *store, const larder_queue *queue)
+{
+    const char *token = NULL;
+    size_t len = 0;
+    larder_request asked = request(LARDER_OP_LOCK, store, 30, "lock"), back = request(LARDER_OP_UNLOCK, store, 31, "lock");
+    larder_event refused;
+    if (larder_store_supports(store, LARDER_OP_LOCK) != LARDER_OK) {
+        larder_error *error = NULL;
+        asked.ttl_ms = 60000;
+        CHECK_NUMBER(LARDER_EUNSUPPORTED, larder_submit(queue, &asked, 1, REQUEST_SIZE, NULL, &error));
+        larder_error_release(error);
+        return;
+    }
+    EXPECT(LARDER_EINVAL, larder_submit(queue, &asked, 1, REQUEST_SIZE, NULL, ERR)); /* there is no default */
+    asked.ttl_ms = LARDER_SECONDS(60);
+    larder_event held = ask(queue, asked);
+    CHECK_NUMBER(LARDER_OK, held.status);
+    EXPECT(LARDER_OK, larder_value_text(held.value, &token, &len, ERR));
+    CHECK_NUMBER(32, len);
+    asked.delta = 20;
+    refused = ask(queue, asked);
+    CHECK(refused.value == NULL);
+    expect_status(LARDER_NOT_STORED, refused);
+    larder_request more = request(LARDER_OP_LOCK_EXTEND, store, 32, "lock");
+    more.value = token, more.value_len = len, more.ttl_ms = 1000, more.delta = LARDER_EXTEND_REPLACE;
+    expect_status(LARDER_OK, ask(queue, more));
+    more.delta = 2;
+    EXPECT(LARDER_EINVAL, larder_submit(queue, &more, 1, REQUEST_SIZE, NULL, ERR));
+    expect_status(LARDER_MISS, ask(queue, back));
+    back.value = token, back.value_len = len;
+    expect_status(LARDER_OK, ask(queue, back));
+    expect_status(LARDER_MISS, ask(queue, back));
+    expect_status(LARDER_OK, held);
+}
+
 /* Every operation, answered as its synchronous twin answers. */
 static void all_operations(const larder_context *context, const char *alias)
 {
@@ -145,6 +181,10 @@ static void all_operations(const larder_context *context, const char *alias)
     expect_status(LARDER_OK, event);
     expect_status(LARDER_OK, ask(queue, request(LARDER_OP_PERSIST, store, 9, "a")));
     expect_number(LARDER_OK, LARDER_TTL_FOREVER, ask(queue, request(LARDER_OP_TTL, store, 10, "a")));
+    asked = request(LARDER_OP_EXPIRE_AT, store, 10, "a");
+    asked.delta = LARDER_SECONDS(time(NULL) + 60);
+    expect_status(LARDER_OK, ask(queue, asked));
+    locks(store, queue);
     expect_status(LARDER_OK, ask(queue, request(LARDER_OP_HAS, store, 11, "a")));
     expect_status(LARDER_OK, ask(queue, request(LARDER_OP_DELETE, store, 12, "a")));
     expect_status(LARDER_MISS, ask(queue, request(LARDER_OP_HAS, store, 13, "a")));
@@ -206,6 +246,11 @@ static void all_operations(const larder_context *context, const char *alias)
         CHECK_NUMBER(2, seen);
     } else {
         expect_status(LARDER_EUNSUPPORTED, ask(queue, asked));
+    }
+    if (has_keys) {
+        asked = request(LARDER_OP_DELETE_PATTERN, store, 33, "m[2-9]");
+        expect_number(LARDER_OK, 1, ask(queue, asked));
+        EXPECT(LARDER_OK, larder_set(store, LARDER_LIT("m2"), LARDER_LIT("x"), LARDER_TEXT, 60000, NULL, ERR));
     }
     asked = request(LARDER_OP_DELETE_MANY, store, 20, "");
     asked.n = 3, asked.keys = keys, asked.key_lens = key_lens;

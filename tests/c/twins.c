@@ -8,7 +8,7 @@
 
 #include <stdatomic.h>
 
-enum { LINE = 1000, LINES = 100, MANY = 4 };
+enum { LINE = 1000, LINES = 160, MANY = 4 };
 
 /* What one run of the scenario said. */
 typedef struct {
@@ -90,6 +90,32 @@ static void on_answer(void *user_data, larder_op op, larder_status status, const
         say_value(answer->line, value);
     say_end(answer->line, status, error);
     count_one(&answer->ended);
+}
+
+/* A lock's token is another one each time: it is kept, and not said. */
+static struct {
+    char text[64];
+    size_t len;
+} token;
+
+static void keep_token(const larder_value *value, char *line)
+{
+    const char *text = NULL;
+    token.len = 0;
+    if (value == NULL)
+        return;
+    EXPECT(LARDER_OK, larder_value_text(value, &text, &token.len, ERR));
+    CHECK_NUMBER(32, token.len);
+    memcpy(token.text, text, token.len);
+    say(line, " [token]");
+}
+
+static void on_token(void *user_data, larder_op op, larder_status status, const larder_value *value,
+                     const larder_error *error)
+{
+    answer *answer = user_data;
+    keep_token(value, answer->line);
+    on_answer(user_data, op, status, NULL, error);
 }
 
 static void on_event(void *user_data, const larder_event *event)
@@ -197,6 +223,40 @@ static void has(const char *key)
 {
     STEP("has", larder_has(run.store, KEY, NULL, &error),
          larder_has_cb(run.store, KEY, NULL, on_answer, &a, &op, &error));
+}
+
+static void expire_at(const char *key, int64_t at_ms)
+{
+    STEP("expire_at", larder_expire_at(run.store, KEY, at_ms, NULL, &error),
+         larder_expire_at_cb(run.store, KEY, at_ms, NULL, on_answer, &a, &op, &error));
+}
+
+static larder_status lock_now(const char *key, int64_t ttl_ms, int64_t wait_ms, char *line, larder_error **error)
+{
+    larder_value *value = NULL;
+    larder_status status = larder_lock(run.store, KEY, ttl_ms, wait_ms, NULL, &value, error);
+    CHECK((status == LARDER_OK) == (value != NULL));
+    keep_token(value, line);
+    larder_value_release(value);
+    return status;
+}
+
+static void lock(const char *key, int64_t ttl_ms, int64_t wait_ms)
+{
+    STEP("lock", lock_now(key, ttl_ms, wait_ms, line, &error),
+         larder_lock_cb(run.store, KEY, ttl_ms, wait_ms, NULL, on_token, &a, &op, &error));
+}
+
+static void unlock(const char *key)
+{
+    STEP("unlock", larder_unlock(run.store, KEY, token.text, token.len, NULL, &error),
+         larder_unlock_cb(run.store, KEY, token.text, token.len, NULL, on_answer, &a, &op, &error));
+}
+
+static void lock_extend(const char *key, int64_t ttl_ms, int32_t how)
+{
+    STEP("lock_extend", larder_lock_extend(run.store, KEY, token.text, token.len, ttl_ms, how, NULL, &error),
+         larder_lock_extend_cb(run.store, KEY, token.text, token.len, ttl_ms, how, NULL, on_answer, &a, &op, &error));
 }
 
 static larder_status ttl_now(const char *key, char *line, larder_error **error)
@@ -312,6 +372,21 @@ static void clear(int32_t scope)
 {
     STEP("clear", larder_clear(run.store, scope, NULL, &error),
          larder_clear_cb(run.store, scope, NULL, on_answer, &a, &op, &error));
+}
+
+static larder_status delete_pattern_now(const char *pattern, char *line, larder_error **error)
+{
+    uint64_t removed = 0;
+    larder_status status = larder_delete_pattern(run.store, pattern, strlen(pattern), NULL, &removed, error);
+    if (status == LARDER_OK)
+        say(line, " [%d]", (int)removed);
+    return status;
+}
+
+static void delete_pattern(const char *pattern)
+{
+    STEP("delete_pattern", delete_pattern_now(pattern, line, &error),
+         larder_delete_pattern_cb(run.store, pattern, strlen(pattern), NULL, on_answer, &a, &op, &error));
 }
 
 static larder_status purge_now(char *line, larder_error **error)
@@ -446,7 +521,17 @@ static void scenario(void)
     set_many(3, 600000), get_many(MANY), list(), set_many(2, 0), get_many(MANY);
     set_many(0, 600000), get_many(0), delete_many(0);
     set_many(MANY, 600000), delete_many(3), delete_many(3), list();
-    clear(LARDER_CLEAR_PREFIX), clear(77), get_many(MANY);
+    delete_pattern("m[12]"), delete_pattern("m*"), delete_pattern("\xff"), list();
+    set_many(MANY, 600000), clear(LARDER_CLEAR_PREFIX), clear(77), get_many(MANY);
+    set("moment", "x", LARDER_TEXT, LARDER_TTL_FOREVER, 0), expire_at("moment", LARDER_SECONDS(time(NULL) + 600));
+    ttl("moment"), expire_at("none", LARDER_SECONDS(time(NULL) + 600));
+    expire_at("moment", LARDER_SECONDS(time(NULL) - 5)), has("moment");
+    lock("lock", 600000, 0), ttl("lock"), lock("lock", 600000, 30), lock_extend("lock", 600000, LARDER_EXTEND_ADD);
+    lock("free", 600000, -1), lock_extend("free", 600000, LARDER_EXTEND_REPLACE), ttl("free"), unlock("free");
+    unlock("free"), unlock("lock"), lock_extend("free", 600000, LARDER_EXTEND_REPLACE), del("lock");
+    lock("ever", LARDER_TTL_FOREVER, 0), ttl("ever"), lock_extend("ever", 1, LARDER_EXTEND_ADD), unlock("ever");
+    lock("bad", 0, 0), lock("bad", -1, 0), lock("bad", LARDER_TTL_DEFAULT, 0), lock("\xff", 1, 0), unlock("\xff");
+    lock_extend("bad", LARDER_TTL_FOREVER, LARDER_EXTEND_ADD), lock_extend("bad", 1, 2), lock("bad", INT64_MAX - 1, 0);
     set("soon", "over", LARDER_TEXT, 600000, 0), expire("soon", 1500);
     for (int64_t end = now_ms() + 20000; larder_has(run.store, LARDER_LIT("soon"), NULL, NULL) == LARDER_OK;) {
         CHECK(now_ms() < end);
