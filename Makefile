@@ -11,7 +11,7 @@ ASAN := $(TARGET)/asan/$(ASAN_TRIPLE)/debug
 VERSION := $(shell sed -n 's/^version = "\(.*\)"/\1/p' Cargo.toml | head -n 1)
 SONAME := liblarder.so.0
 EXAMPLES := quickstart errors many callbacks shared_with_django session create_table epoll_queue game_loop prefork cancel \
-	libuv_queue
+	libuv_queue lock plugin
 CFLAGS ?= -O2
 STRICT := -std=c11 -D_GNU_SOURCE -Wall -Wextra -Wpedantic -Werror
 # Where the bindings' tests find the library: the release, or a folder that is given.
@@ -28,7 +28,7 @@ help:
 	@echo 'make test-ruby, make test-go   the bindings, with the release or the library in LARDER_LIBRARY_DIR'
 	@echo 'make deps      what the tests need; DEPS=no only says what is missing'
 	@echo 'make faults    what faults of the network cost the calls that meet them, as a table'
-	@echo 'make fuzz      the reply decoder against redis-rs, FUZZ_SECONDS=60 a test'
+	@echo 'make fuzz      every decoder, FUZZ_SECONDS=600 for each; needs nightly Rust'
 	@echo 'make header    writes include/larder.h anew from src/capi'
 	@echo 'make bench     compares with hiredis, libmemcached, SQLite, CPython …; writes target/bench/report.md'
 	@echo 'make install   PREFIX=$(PREFIX) LIBDIR=$(LIBDIR) DESTDIR=; builds only if nothing is built'
@@ -62,8 +62,9 @@ deps:
 # Each family of backends can be left out.
 lint:
 	cargo fmt --check
+	cargo fmt --check --manifest-path fuzz/Cargo.toml
 	cargo clippy --all-targets -- -D warnings
-	for feature in '' memory file redis tls memcached sqlite sqlite-system postgres mysql diskcache; do \
+	for feature in '' memory file redis compressors tls memcached sqlite sqlite-system postgres mysql diskcache; do \
 		cargo clippy --lib --no-default-features --features "$$feature" -- -D warnings || exit 1; \
 	done
 
@@ -108,7 +109,7 @@ bindings-library: build
 endif
 
 test-ruby: bindings-library
-	cd bindings/ruby && LARDER_LIBRARY_DIR="$(BINDINGS_LIBRARY)" timeout 600 ruby -w -Ilib -Itest test/all.rb
+	cd bindings/ruby && LARDER_LIBRARY_DIR="$(BINDINGS_LIBRARY)" timeout -k 10 600 ruby -w -Ilib -Itest test/all.rb
 
 # Everything with the race detector; then with a collector that runs all the time, and cgo's strictest checks (which
 # later versions of Go want to be built in).
@@ -127,10 +128,12 @@ test-go: bindings-library
 faults:
 	cargo test --test faults -- --nocapture
 
-# The reply decoder against redis-rs's parser, for longer than `make test` does: FUZZ_SECONDS for each of its tests.
-FUZZ_SECONDS ?= 60
+# Every decoder, two at a time, and the reply decoder against redis-rs's parser, for longer than `make test` does:
+# FUZZ_SECONDS for each. What was found stays in $(TARGET)/fuzz, and a later run goes on from there.
+FUZZ_SECONDS ?= 600
 
 fuzz:
+	tools/fuzz.sh $(FUZZ_SECONDS) 2
 	LARDER_FUZZ_SECONDS=$(FUZZ_SECONDS) cargo test --release --lib oracle
 
 header:

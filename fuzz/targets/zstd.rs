@@ -1,0 +1,5 @@
+#![no_main]
+
+use larder::codec::compress::Method;
+
+libfuzzer_sys::fuzz_target!(|stored: &[u8]| larder_fuzz::unpack(Method::Zstd, stored, 1048576));
