@@ -22,6 +22,7 @@ type request struct {
 	value     string // of any bytes
 	ttl       int64  // in ms
 	delta     int64
+	timeout   int64  // in ms; 0: the alias's own
 	alias     string // for messages
 }
 
@@ -31,6 +32,8 @@ var names = map[C.int32_t]string{
 	C.LARDER_OP_HAS: "has", C.LARDER_OP_INCR: "incr", C.LARDER_OP_TTL: "ttl", C.LARDER_OP_EXPIRE: "expire",
 	C.LARDER_OP_GET_MANY: "get_many", C.LARDER_OP_DELETE_MANY: "delete_many", C.LARDER_OP_CLEAR_EVERYTHING: "clear",
 	C.LARDER_OP_PING: "ping", C.LARDER_OP_SESSION: "session", C.LARDER_OP_CREATE_TABLE: "create_table",
+	C.LARDER_OP_EXPIRE_AT: "expire_at", C.LARDER_OP_DELETE_PATTERN: "delete_pattern", C.LARDER_OP_LOCK: "lock",
+	C.LARDER_OP_UNLOCK: "unlock", C.LARDER_OP_LOCK_EXTEND: "lock_extend",
 }
 
 // ended is what ctx says why the operation has no other answer, or nil.
@@ -214,7 +217,7 @@ func (c *Context) encode(batch []*slot) int {
 		packed[i] = C.larder_packed{
 			operation: asked.operation, format: asked.format, store: C.uint64_t(uintptr(unsafe.Pointer(asked.store))),
 			tag: C.uint64_t(c.tags[i]), ttl_ms: C.int64_t(asked.ttl), delta: C.int64_t(asked.delta),
-			n: C.uint32_t(len(asked.keys)),
+			n: C.uint32_t(len(asked.keys)), timeout_ms: C.int64_t(asked.timeout),
 		}
 		packed[i].key, packed[i].key_len = put(asked.key)
 		packed[i].value, packed[i].value_len = put(asked.value)

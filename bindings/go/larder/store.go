@@ -128,6 +128,12 @@ func (s *Store) Expire(ctx context.Context, key string, ttl time.Duration) (bool
 	return isThere(s.do(ctx, request{operation: C.LARDER_OP_EXPIRE, key: key, ttl: milliseconds(ttl)}))
 }
 
+// ExpireAt makes a key expire at a moment, and tells whether it is there.
+func (s *Store) ExpireAt(ctx context.Context, key string, moment time.Time) (bool, error) {
+	got, err := s.do(ctx, request{operation: C.LARDER_OP_EXPIRE_AT, key: key, delta: moment.UnixMilli()})
+	return err == nil && (got.status == C.LARDER_OK || got.status == C.LARDER_NOT_KEPT), err
+}
+
 // GetMany gets several values, on servers in one round trip; those that are not there are left out.
 func (s *Store) GetMany(ctx context.Context, keys ...string) (map[string]*Value, error) {
 	got, err := s.do(ctx, request{operation: C.LARDER_OP_GET_MANY, keys: keys})
@@ -143,6 +149,20 @@ func (s *Store) GetMany(ctx context.Context, keys ...string) (map[string]*Value,
 // DeleteMany removes several keys, and tells how many were there.
 func (s *Store) DeleteMany(ctx context.Context, keys ...string) (int64, error) {
 	got, err := s.do(ctx, request{operation: C.LARDER_OP_DELETE_MANY, keys: keys})
+	return got.number, err
+}
+
+// DeletePattern removes the keys that match a Redis glob pattern, and tells how many. It may take as long as ctx says, without
+// ever blocking a server; what was removed before an error stays removed.
+func (s *Store) DeletePattern(ctx context.Context, pattern string) (int64, error) {
+	asked := request{operation: C.LARDER_OP_DELETE_PATTERN, key: pattern}
+	if deadline, ok := ctx.Deadline(); ok {
+		asked.timeout = milliseconds(time.Until(deadline))
+		if asked.timeout < 1 {
+			asked.timeout = 1 // it is over
+		}
+	}
+	got, err := s.do(ctx, asked)
 	return got.number, err
 }
 

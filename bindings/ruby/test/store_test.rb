@@ -51,6 +51,70 @@ class StoreTest < LarderTest
     end
   end
 
+  def test_locks
+    with_store("redis") do |store|
+      store.delete("lock")
+      token = store.lock("lock", ttl: 60)
+      assert_match(/\A\h{32}\z/, token)
+      assert_nil store.lock("lock", ttl: 60)
+      began = Process.clock_gettime(Process::CLOCK_MONOTONIC)
+      assert_nil store.lock("lock", ttl: 60, wait: 0.6)
+      assert_operator Process.clock_gettime(Process::CLOCK_MONOTONIC) - began, :>=, 0.6
+      refute store.unlock("lock", "another")
+      assert store.extend_lock("lock", token, 60)
+      assert_includes 100..120, store.ttl("lock")
+      assert store.extend_lock("lock", token, 60, replace: true)
+      assert_includes 50..60, store.ttl("lock")
+      waiting = Thread.new { store.lock("lock", ttl: nil, wait: nil) }
+      assert store.unlock("lock", token)
+      other = waiting.value
+      refute store.extend_lock("lock", token, 60)
+      assert_equal Float::INFINITY, store.ttl("lock")
+      assert store.unlock("lock", other)
+      assert_equal :done, store.lock("lock", ttl: 60) { |held| store.extend_lock("lock", held, 1) && :done }
+      assert_raises(RuntimeError) { store.lock("lock", ttl: 60) { raise "in it" } }
+      refute store.has?("lock")
+      assert_nil(store.lock("lock", ttl: 60) { store.lock("lock", ttl: 60) { flunk } })
+      assert_raises(Larder::InvalidError) { store.lock("lock", ttl: :default) }
+      assert_raises(ArgumentError) { store.lock("lock", ttl: 60, wait: "1") }
+    end
+    with_store("memory") { |store| assert_raises(Larder::UnsupportedError) { store.lock("lock", ttl: 1) } }
+    with_store("down") { |store| assert_raises(Larder::ConnectionError) { store.lock("lock", ttl: 1, wait: nil) } }
+  end
+
+  # Waiting ends at once.
+  def test_a_lock_that_is_waited_for_can_be_interrupted
+    with_store("redis") do |store|
+      store.lock("lock", ttl: 60) do
+        assert_raises(Timeout::Error) { Timeout.timeout(0.1) { store.lock("lock", ttl: 60, wait: nil) } }
+      end
+      refute store.has?("lock")
+    end
+  end
+
+  def test_moments_and_patterns
+    ALIASES.each do |name|
+      with_store(name) do |store|
+        store.clear(everything: true)
+        refute store.expire_at("a", Time.now + 60)
+        store.set("a", 1, ttl: nil)
+        assert store.expire_at("a", Time.now + 60)
+        assert_includes 50..60, store.ttl("a")
+        assert store.expire_at("a", Time.now.to_i + 600)
+        assert_includes 500..600, store.ttl("a")
+        assert_raises(ArgumentError) { store.expire_at("a", "now") }
+        assert store.expire_at("a", Time.now - 1)
+        refute store.has?("a")
+        next assert_raises(Larder::UnsupportedError) { store.delete_pattern("*") } if name == "file"
+
+        10.times { |i| store.set("p#{i}", i) }
+        assert_equal 5, store.delete_pattern("p[0-4]", timeout: 10)
+        assert_equal 5, store.delete_pattern("*")
+        assert_equal 0, store.delete_pattern("*", version: 2)
+      end
+    end
+  end
+
   def test_sessions
     ALIASES.each do |name|
       with_store(name) do |store|

@@ -41,6 +41,12 @@ module Larder
     attach_function :larder_delete, [*key, :pointer, :pointer], :int32, blocking: true
     attach_function :larder_has, [*key, :pointer, :pointer], :int32, blocking: true
     attach_function :larder_incr, [*key, :int64, :pointer, :pointer, :pointer, :pointer], :int32, blocking: true
+    attach_function :larder_expire_at, [*key, :int64, :pointer, :pointer], :int32, blocking: true
+    attach_function :larder_delete_pattern, [*key, :pointer, :pointer, :pointer], :int32, blocking: true
+    attach_function :larder_lock, [*key, :int64, :int64, :pointer, :pointer, :pointer], :int32, blocking: true
+    attach_function :larder_unlock, [*key, :pointer, :size_t, :pointer, :pointer], :int32, blocking: true
+    attach_function :larder_lock_extend, [*key, :pointer, :size_t, :int64, :int32, :pointer, :pointer], :int32,
+                    blocking: true
     attach_function :larder_clear, %i[pointer int32 pointer pointer], :int32, blocking: true
     attach_function :larder_store_ping, %i[pointer pointer pointer], :int32, blocking: true
     attach_function :larder_session, [*key, :pointer, :pointer, :pointer], :int32, blocking: true

@@ -14,7 +14,7 @@ module Larder
   # queue belongs to the process that opened it: in a forked child it raises ForkedError; open another one there.
   class Queue
     # How an operation ended. `status` is what the function of the same name answers; `value` what a get found, or the
-    # new number of an incr; `number` the other numbers; `error` an Error, else nil.
+    # new number of an incr, or a lock's token; `number` the other numbers; `error` an Error, else nil.
     Event = Struct.new(:operation, :tag, :op, :status, :value, :number, :error) do
       # Whether a key was there, a value was written, …
       def ok?
@@ -24,7 +24,7 @@ module Larder
 
     OPERATIONS = {
       clear_prefix: 2, ttl: 3, persist: 4, get: 16, set: 17, add: 18, expire: 19, delete: 20, has: 21, incr: 22, ping: 29,
-      session: 30, create_table: 31
+      session: 30, create_table: 31, expire_at: 32, lock: 33, unlock: 34, lock_extend: 35, delete_pattern: 36
     }.freeze
     NAMES = OPERATIONS.invert.freeze
 
@@ -47,7 +47,9 @@ module Larder
     end
 
     # Submits requests, each a Hash: `operation:` (see OPERATIONS), `store:`, `key:`, `tag:` (a number that comes back in
-    # the event), and where it needs them `value:`, `ttl:`, `delta:`, `version:`, `timeout:`.
+    # the event), and where it needs them `value:`, `ttl:`, `delta:`, `version:`, `timeout:`. What these are for locks
+    # (`value:` the token, `delta:` how long to wait in ms) and for `expire_at` (`delta:` ms since 1970) is said at
+    # larder_request in larder.h.
     #
     # They are accepted from the first on. Where one is refused, the error tells why, and its `accepted` how many were
     # accepted before it: those give events.

@@ -91,6 +91,52 @@ module Larder
       perform(:larder_persist, key, options) { |status| status == OK }
     end
 
+    # Makes a key expire at a moment, a Time or Unix time in seconds; false where there is none.
+    def expire_at(key, moment, **options)
+      raise ArgumentError, "a moment is a Time or a number, not #{moment.class}" unless [Time, Numeric].any? { |kind| kind === moment }
+
+      ms = (moment.to_r * 1000).floor.clamp(Convert::TTL_DEFAULT, Convert::TTL_FOREVER)
+      perform(:larder_expire_at, key, options, ms) { |status| [OK, NOT_KEPT].include?(status) }
+    end
+
+    # Removes the keys that match a Redis glob pattern. Many keys take long: give it a `timeout:`.
+    # @return [Integer] how many
+    def delete_pattern(pattern, **options)
+      perform(:larder_delete_pattern, pattern, options) { |_status, out| out.get_int64(8) }
+    end
+
+    # Takes a lock, which django-redis' cache.lock(key) takes as well. Only Redis has locks.
+    #
+    #     store.lock("report", ttl: 30, wait: 5) { make_report }
+    #
+    # @param ttl [Numeric, nil] for how many seconds; nil: until it is unlocked, whatever becomes of this process
+    # @param wait [Numeric, nil] for how many seconds to wait while somebody else holds it; nil: for ever. Interrupts
+    #   come through meanwhile.
+    # @return [String, nil] the token, for #unlock and #extend_lock; nil while somebody else holds it. With a block: what
+    #   that gives, with the token as its parameter; the lock is let go of after it.
+    def lock(key, ttl:, wait: 0, **options)
+      token = wait_for_lock(key, Convert.ttl(ttl), wait, options)
+      return token unless token && block_given?
+
+      begin
+        yield token
+      ensure
+        unlock(key, token, **options)
+      end
+    end
+
+    # Lets go of a lock; false when this token does not hold it (any more).
+    def unlock(key, token, **options)
+      perform(:larder_unlock, key, options, token.dup, token.bytesize) { |status| status == OK }
+    end
+
+    # Gives a lock so many seconds more, or with `replace: true` so many from now on; false when this token does not hold
+    # it (any more).
+    def extend_lock(key, token, ttl, replace: false, **options)
+      how = replace ? 1 : 0
+      perform(:larder_lock_extend, key, options, token.dup, token.bytesize, Convert.ttl(ttl), how) { |status| status == OK }
+    end
+
     # Removes this alias's keys; with `everything: true` all that the backend holds, whoever wrote it.
     def clear(everything: false)
       simple { |error| Native.larder_clear(handle, everything ? 2 : 1, nil, error) }
@@ -129,6 +175,19 @@ module Larder
 
     private
 
+    # A call cannot be interrupted, so that long waiting takes several.
+    def wait_for_lock(key, ttl, wait, options)
+      clock = -> { Process.clock_gettime(Process::CLOCK_MONOTONIC) }
+      wait.nil? || Convert.milliseconds(wait, "wait is a number of seconds or nil")
+      ends = wait && clock.call + wait
+      loop do
+        left = ends ? [ends - clock.call, 0].max : LOCK_SLICE
+        ms = ([left, LOCK_SLICE].min * 1000).ceil
+        token = perform(:larder_lock, key, options, ttl, ms) { |status, out| status == OK ? Convert.incoming(out.get_pointer(0)) : nil }
+        return token if token || left < LOCK_SLICE
+      end
+    end
+
     def write(function, key, value, ttl, options)
       bytes, format = Convert.outgoing(value)
       perform(function, key, options, bytes, bytes.bytesize, format, Convert.ttl(ttl)) { |status| status == OK }
@@ -153,8 +212,11 @@ module Larder
     end
 
     # Where a function's results go: a value at 0, a number at 8.
-    RESULTS = { larder_get: [0], larder_session: [0], larder_ttl: [8], larder_incr: [8, 0] }.freeze
-    private_constant :RESULTS
+    RESULTS = {
+      larder_get: [0], larder_session: [0], larder_ttl: [8], larder_incr: [8, 0], larder_lock: [0], larder_delete_pattern: [8]
+    }.freeze
+    LOCK_SLICE = 0.25 # seconds
+    private_constant :RESULTS, :LOCK_SLICE
 
     def simple
       error = FFI::MemoryPointer.new(:pointer)
