@@ -109,7 +109,7 @@ bindings-library: build
 endif
 
 test-ruby: bindings-library
-	cd bindings/ruby && LARDER_LIBRARY_DIR="$(BINDINGS_LIBRARY)" timeout 600 ruby -w -Ilib -Itest test/all.rb
+	cd bindings/ruby && LARDER_LIBRARY_DIR="$(BINDINGS_LIBRARY)" timeout -k 10 600 ruby -w -Ilib -Itest test/all.rb
 
 # Everything with the race detector; then with a collector that runs all the time, and cgo's strictest checks (which
 # later versions of Go want to be built in).

@@ -5,6 +5,7 @@
 
 // On data from outside; tests may say plainly what must not happen.
 #![warn(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing)]
+#![cfg_attr(not(test), warn(clippy::disallowed_methods))]
 
 pub(crate) mod dice;
 pub mod error;

@@ -2,6 +2,8 @@
 
 use std::time::{Duration, Instant};
 
+use crate::lock::{Condvar, Mutex};
+
 /// How long an entry lives, as a backend is told it.
 ///
 /// Each backend rounds by its own rule (table T): seconds on core redis, milliseconds on django-redis and in memory.
@@ -120,5 +122,19 @@ impl Deadline {
     #[must_use]
     pub fn at_most(&self, limit: Duration) -> Self {
         Self { end: self.end.min(Instant::now() + limit), total: self.total }
+    }
+}
+
+/// Lets that much time pass on this thread, whatever signals come.
+///
+/// `std::thread::sleep` would not do: interrupted, it sleeps for what is left, which Linux gives a little too high (by the
+/// thread's timer slack, 50 us). A host that sends signals faster than that, as Ruby does to a thread that it wants back,
+/// makes that sleep grow without end.
+pub fn pause(time: Duration) {
+    let (mutex, never) = (Mutex::new(()), Condvar::new());
+    let end = Instant::now() + time.min(LONGEST);
+    let mut guard = mutex.lock();
+    while let Some(left) = end.checked_duration_since(Instant::now()).filter(|left| !left.is_zero()) {
+        guard = never.wait_for(guard, left);
     }
 }

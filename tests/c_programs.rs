@@ -98,6 +98,12 @@ fn sigprof() {
 }
 
 #[test]
+fn signals() {
+    let outcome = run_with(&build("tests/c/signals.c", Link::Dynamic), Some(&RedisServer::start()), &[]);
+    outcome.expect("each wait ended in time");
+}
+
+#[test]
 fn small_stack() {
     let outcome = run_with(&build("tests/c/small_stack.c", Link::Dynamic), Some(&RedisServer::start()), &[]);
     outcome.expect("KiB were enough");

@@ -15,7 +15,7 @@ use crate::error::{Error, Kind, Result};
 use crate::key::MadeKey;
 use crate::lock::Mutex;
 use crate::sys;
-use crate::timeout::{Budget, Deadline, Ttl, TtlChoice};
+use crate::timeout::{self, Budget, Deadline, Ttl, TtlChoice};
 
 /// The first time that passes between two attempts. It doubles up to [`LONGEST_PAUSE`].
 const FIRST_PAUSE: Duration = Duration::from_millis(10);
@@ -197,7 +197,7 @@ impl Store {
                 Next::Done(held) => return Ok(self.told("lock", held)?.then(|| self.value(token))),
                 Next::Pause(_) if !goes_on() => return self.told("lock", Err(shut_down())),
                 Next::Pause(pause) => {
-                    std::thread::sleep(pause);
+                    timeout::pause(pause);
                     answer = take(&mut locking);
                 }
                 Next::Release(error) => {

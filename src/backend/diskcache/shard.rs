@@ -12,7 +12,7 @@ use super::session::{Session, Transaction};
 use super::settings::Wanted;
 use crate::backend::sqlite::Pool;
 use crate::error::Result;
-use crate::timeout::{Budget, Deadline};
+use crate::timeout::{self, Budget, Deadline};
 
 /// Connections that are kept for the next operation. Each has descriptors and a cache of pages (`sqlite_cache_size`).
 const KEPT: usize = 4;
@@ -57,7 +57,7 @@ impl Shard {
                 Err(fault) => fault,
             };
             match deadline.left() {
-                Some(left) if fault.is_busy() => std::thread::sleep(pause.min(left)),
+                Some(left) if fault.is_busy() => timeout::pause(pause.min(left)),
                 _ => return Err(fault.told(self.folder.path(), &deadline)),
             }
             pause = (pause * 2).min(Duration::from_millis(5));

@@ -9,7 +9,7 @@ use rustix::io::Errno;
 
 use super::format::{Header, MAX_HEADER};
 use crate::error::{Error, Kind, Result};
-use crate::timeout::Deadline;
+use crate::timeout::{self, Deadline};
 
 /// Enough for nearly every small value in one read.
 const FIRST_READ: usize = 16 << 10;
@@ -122,7 +122,7 @@ impl Entry {
                 }
                 Err(Errno::INTR) => {}
                 Err(Errno::WOULDBLOCK) if deadline.left().is_none() => return Err(LockError::Late),
-                Err(Errno::WOULDBLOCK) => std::thread::sleep(Duration::from_millis(1)),
+                Err(Errno::WOULDBLOCK) => timeout::pause(Duration::from_millis(1)),
                 Err(error) => return Err(LockError::System(error)),
             }
         }

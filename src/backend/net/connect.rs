@@ -20,7 +20,7 @@ use crate::config::{Address, Resting};
 use crate::error::{Error, Kind, Result};
 use crate::lock::{Condvar, Mutex};
 use crate::sys;
-use crate::timeout::Deadline;
+use crate::timeout::{self, Deadline};
 
 /// A socket's address.
 pub(super) enum Place {
@@ -281,7 +281,7 @@ fn try_place(place: &Place, resting: &Resting, deadline: &Deadline) -> Result<Wi
             // A unix socket whose queue is full says so at once.
             Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
                 let left = deadline.left().ok_or_else(|| late("connecting", deadline))?;
-                std::thread::sleep(left.min(Duration::from_millis(5)));
+                timeout::pause(left.min(Duration::from_millis(5)));
             }
             Err(error) => return Err(no_connection(&error)),
             Ok(started) => break started,

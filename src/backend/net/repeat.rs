@@ -9,7 +9,7 @@ use super::protocol::Nature;
 use super::whereabouts::Whereabouts;
 use crate::backend::{Order, Request};
 use crate::error::{Error, Result};
-use crate::timeout::Deadline;
+use crate::timeout::{self, Deadline};
 
 /// What may have been done so often is not sent again: perhaps it is what breaks connections.
 const MOST: u8 = 4;
@@ -44,7 +44,7 @@ impl Repeats {
         self.failed = self.failed.saturating_add(1);
         let safe = !may_have_happened || (nature != Nature::WritesOnce && self.open < MOST);
         if safe && whereabouts.is_worth_waiting(&error) && left > pause {
-            std::thread::sleep(pause);
+            timeout::pause(pause);
             return Ok(());
         }
         let passes = error.is_retriable() || error.was_turned_away();

@@ -13,7 +13,7 @@ use rusqlite::{Connection, OpenFlags};
 use super::fault;
 use crate::config::{Sqlite, SqliteFile};
 use crate::error::{Error, Kind, Result};
-use crate::timeout::Deadline;
+use crate::timeout::{self, Deadline};
 
 /// After so many steps of its machine SQLite asks whether to go on: well below a millisecond.
 const STEPS: i32 = 2000;
@@ -38,7 +38,7 @@ fn wait_a_little(tries: i32) -> bool {
     let left = PATIENT_UNTIL.get().and_then(|until| until.checked_duration_since(Instant::now()));
     let Some(left) = left.filter(|left| !left.is_zero()) else { return false };
     let pause = Duration::from_micros(200).saturating_mul(tries.unsigned_abs().saturating_add(1));
-    std::thread::sleep(pause.min(LONGEST_PAUSE).min(left));
+    timeout::pause(pause.min(LONGEST_PAUSE).min(left));
     true
 }
 
