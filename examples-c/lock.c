@@ -19,33 +19,21 @@ static void check(larder_status status, larder_error **error)
     }
 }
 
-int main(int argc, char **argv)
+/* Works on the report while nobody else does. */
+static void work(const larder_store *store)
 {
-    larder_context *context = NULL;
-    larder_store *store = NULL;
     larder_value *held = NULL, *other = NULL;
     larder_error *error = NULL;
     const char *token = NULL;
     size_t token_len = 0;
     larder_status status;
 
-    if (argc != 3) {
-        fprintf(stderr, "usage: %s caches.json alias\n", argv[0]);
-        return 2;
-    }
-    check(larder_open_file(argv[1], NULL, &context, &error), &error);
-    check(larder_store_open(context, argv[2], &store, &error), &error);
-    if (larder_store_supports(store, LARDER_OP_LOCK) != LARDER_OK) {
-        printf("%s has no locks: only Redis has\n", argv[2]);
-        return 0;
-    }
-
     /* For 30 seconds at the most, should this program die; others are waited for up to 2 seconds. */
     status = larder_lock(store, LARDER_LIT("lock:report"), LARDER_SECONDS(30), LARDER_SECONDS(2), NULL, &held, &error);
     check(status, &error);
     if (status == LARDER_NOT_STORED) {
         puts("somebody else has it");
-        return 0;
+        return;
     }
     /* The token is what makes the lock ours: keep it as long as the lock. */
     check(larder_value_text(held, &token, &token_len, &error), &error);
@@ -70,6 +58,25 @@ int main(int argc, char **argv)
     printf("again: %s\n", larder_status_name(status));
 
     larder_value_release(held);
+}
+
+int main(int argc, char **argv)
+{
+    larder_context *context = NULL;
+    larder_store *store = NULL;
+    larder_error *error = NULL;
+
+    if (argc != 3) {
+        fprintf(stderr, "usage: %s caches.json alias\n", argv[0]);
+        return 2;
+    }
+    check(larder_open_file(argv[1], NULL, &context, &error), &error);
+    check(larder_store_open(context, argv[2], &store, &error), &error);
+    if (larder_store_supports(store, LARDER_OP_LOCK) == LARDER_OK)
+        work(store);
+    else
+        printf("%s has no locks: only Redis has\n", argv[2]);
+
     larder_store_close(store);
     check(larder_shutdown(context, 5000, &error), &error);
     return 0;

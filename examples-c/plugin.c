@@ -7,6 +7,8 @@
  *
  * docs/plugins.md says on which thread each function is called, and what it may do there.
  */
+#define _POSIX_C_SOURCE 200809L /* the clock, where the compiler is asked for plain C */
+
 #include <larder.h>
 
 #include <pthread.h>
