@@ -537,6 +537,66 @@ typedef struct larder_store_stats {
      * Attempts to connect that failed.
      */
     uint64_t connect_failures;
+    /**
+     * Values that were stored.
+     */
+    uint64_t sets;
+    /**
+     * Keys that were removed, by name or by a pattern.
+     */
+    uint64_t deletes;
+    /**
+     * Values that were found after their soft deadline. Each is a hit or a miss too, by what its reader got.
+     */
+    uint64_t stale;
+    /**
+     * Operations that policy left out.
+     */
+    uint64_t skipped;
+    /**
+     * Serialised bytes of the values that were found.
+     */
+    uint64_t bytes_read;
+    /**
+     * Serialised bytes of the values that were handed over to be stored, whatever became of that.
+     */
+    uint64_t bytes_written;
+    /**
+     * Hits that the near cache answered. They are hits too.
+     */
+    uint64_t near_hits;
+    /**
+     * Loads that were begun on a miss.
+     */
+    uint64_t loads;
+    /**
+     * Callers who shared the load of another.
+     */
+    uint64_t shared_loads;
+    /**
+     * Operations whose time was measured: all on keys that are named; of stores in memory one in 251.
+     */
+    uint64_t latency_count;
+    /**
+     * Half of those took at most so many ns, off by at most 6.25 %. Asynchronous ones: until the answer came.
+     */
+    uint64_t latency_p50_ns;
+    /**
+     * The same for nine of ten.
+     */
+    uint64_t latency_p90_ns;
+    /**
+     * The same for 99 of 100.
+     */
+    uint64_t latency_p99_ns;
+    /**
+     * The same for 999 of 1,000.
+     */
+    uint64_t latency_p999_ns;
+    /**
+     * The longest, exactly, in ns.
+     */
+    uint64_t latency_max_ns;
 } larder_store_stats;
 
 /**
@@ -1780,7 +1840,7 @@ larder_status larder_store_ping(const struct larder_store *store,
                                 struct larder_error **err);
 
 /**
- * Tells what a store has seen, and how its servers are.
+ * Tells what a store has seen in this process, and how its servers are.
  *
  * @param store the store
  * @param stats begins with its size; receives the rest
@@ -1792,6 +1852,46 @@ larder_status larder_store_ping(const struct larder_store *store,
 larder_status larder_stats(const struct larder_store *store,
                            struct larder_store_stats *stats,
                            struct larder_error **err);
+
+/**
+ * Tells how often operations of a store failed with a status. All failures together are `failures` of larder_stats; those
+ * that IGNORE_EXCEPTIONS or ignore_exc hid count under what they were.
+ *
+ * @param store the store
+ * @param status a failure, such as LARDER_ETIMEOUT
+ * @param count receives how often
+ * @param err NULL, or receives an error on failure, to be released
+ * @return LARDER_OK; LARDER_EINVAL, also for a status that is no failure of this version; LARDER_EHANDLE
+ *
+ * Blocks: never. Threads: any. Owns: nothing. Since: 0.1
+ */
+larder_status larder_stats_errors(const struct larder_store *store,
+                                  larder_status status,
+                                  uint64_t *count,
+                                  struct larder_error **err);
+
+/**
+ * Tells what the stores of a context have seen in this process, as text for Prometheus: the text format 0.0.4, whose content
+ * type is `text/plain; version=0.0.4; charset=utf-8`.
+ *
+ * Stores of the same alias are added up, and what a store has counted is told on when it is closed, so that no counter
+ * goes back. Labels are aliases, servers (never with credentials) and kinds of errors. docs/statistics.md lists the metrics.
+ *
+ * @param context the context
+ * @param buffer receives UTF-8 text without a terminator; NULL only with a capacity of 0
+ * @param capacity its size in bytes
+ * @param needed NULL, or receives the length of the text in bytes; the next text can be some bytes longer
+ * @param err NULL, or receives an error on failure, to be released
+ * @return LARDER_OK; LARDER_TRUNCATED when the buffer is too small, with nothing written to it; LARDER_EINVAL;
+ *         LARDER_EHANDLE; LARDER_ESHUTDOWN in a child of a process that had shut the context down
+ *
+ * Blocks: never. Threads: any. Owns: nothing. Since: 0.1
+ */
+larder_status larder_prometheus(const struct larder_context *context,
+                                char *buffer,
+                                size_t capacity,
+                                size_t *needed,
+                                struct larder_error **err);
 
 /**
  * Gets several values, in one round trip to each server.
@@ -3248,7 +3348,8 @@ int64_t larder_live(int32_t kind);
 #define LARDER_OPTIONS_INIT { sizeof(larder_options), 0, NULL, NULL }
 
 /** `larder_store_stats` for larder_stats: `larder_store_stats stats = LARDER_STATS_INIT;` */
-#define LARDER_STATS_INIT { sizeof(larder_store_stats), 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0 }
+#define LARDER_STATS_INIT                                                                                              \
+    { sizeof(larder_store_stats), 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0 }
 
 /** A `larder_request` for the alias's own TIMEOUT: `larder_request request = LARDER_REQUEST_INIT;` */
 #define LARDER_REQUEST_INIT                                                                                            \

@@ -47,6 +47,59 @@ pub enum Kind {
     Panic,
 }
 
+impl Kind {
+    /// All kinds, in the order of their declaration.
+    pub const ALL: [Self; 18] = [
+        Self::Config,
+        Self::Invalid,
+        Self::Handle,
+        Self::Unsupported,
+        Self::Type,
+        Self::Undecodable,
+        Self::TooBig,
+        Self::Io,
+        Self::Connection,
+        Self::Timeout,
+        Self::Server,
+        Self::Memory,
+        Self::Busy,
+        Self::Deadlock,
+        Self::Forked,
+        Self::Shutdown,
+        Self::Cancelled,
+        Self::Panic,
+    ];
+
+    /// Its place in [`Kind::ALL`].
+    pub fn index(self) -> usize {
+        self as usize
+    }
+
+    /// Its name in lower case, for people and labels.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Config => "config",
+            Self::Invalid => "invalid",
+            Self::Handle => "handle",
+            Self::Unsupported => "unsupported",
+            Self::Type => "type",
+            Self::Undecodable => "undecodable",
+            Self::TooBig => "too_big",
+            Self::Io => "io",
+            Self::Connection => "connection",
+            Self::Timeout => "timeout",
+            Self::Server => "server",
+            Self::Memory => "memory",
+            Self::Busy => "busy",
+            Self::Deadlock => "deadlock",
+            Self::Forked => "forked",
+            Self::Shutdown => "shutdown",
+            Self::Cancelled => "cancelled",
+            Self::Panic => "panic",
+        }
+    }
+}
+
 /// A failure. One pointer wide, since results travel through hot paths.
 #[derive(Clone)]
 pub struct Error(Box<Inner>);

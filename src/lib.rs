@@ -30,6 +30,8 @@ pub mod codec;
 
 pub mod store;
 
+pub mod pyot;
+
 pub mod runtime;
 
 pub mod capi;

@@ -44,7 +44,7 @@ pub type larder_event_fn = Option<unsafe extern "C" fn(user_data: *mut c_void, e
 
 /// Hands an answered operation to its host. Runs on the callback thread.
 pub(crate) fn deliver(event: Event<Pending>) {
-    let Pending { store, asked, to } = event.payload;
+    let Pending { store, asked, to, .. } = event.payload;
     if matches!(to, To::Tag(_)) {
         return; // completion queues have their own way out
     }
@@ -97,9 +97,13 @@ pub(crate) unsafe fn begin<'a>(
         if when != When::Always && !matches!(operation, Operation::Set { .. }) {
             return Err(argument::invalid("NX and XX are for larder_set"));
         }
-        let prepared = open.store.prepare(&operation, &call)?;
+        let mut prepared = open.store.prepare(&operation, &call)?;
         open.context.callbacks.start()?;
-        let pending = Pending { store: open.store.clone(), asked: prepared.asked, to };
+        let began = open.store.begins(prepared.asked, None);
+        if let Some(began) = began {
+            prepared.start_clock(began); // saves another look
+        }
+        let pending = Pending { store: open.store.clone(), asked: prepared.asked, to, began };
         let (operation, ticket) = open.context.queue.accept(pending)?;
         if let Some(place) = place {
             *place = operation;

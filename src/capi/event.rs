@@ -2,6 +2,7 @@
 
 use std::ffi::{c_char, c_void};
 use std::sync::Arc;
+use std::time::Instant;
 
 use super::argument::invalid;
 use super::callback::{larder_completion_fn, larder_event_fn, larder_op};
@@ -70,6 +71,17 @@ pub(crate) struct Pending {
     pub store: Arc<Store>,
     pub asked: Asked,
     pub to: To,
+    /// When it began, if its time is measured.
+    pub began: Option<Instant>,
+}
+
+impl Pending {
+    /// Takes the operation's time; `now` is looked at once for several.
+    pub fn answered(&self, now: &mut Option<Instant>) {
+        if let Some(began) = self.began {
+            self.store.took(now.get_or_insert_with(Instant::now).saturating_duration_since(began));
+        }
+    }
 }
 
 /// Whom an answer goes to.
@@ -104,7 +116,7 @@ impl larder_event {
 
     /// The event of an operation that has been answered.
     pub(crate) fn of(event: Event<Pending>) -> Self {
-        let Pending { store, asked, to } = event.payload;
+        let Pending { store, asked, to, .. } = event.payload;
         let tag = if let To::Tag(tag) = to { tag } else { 0 };
         Self::concluded(&store, asked, event.operation, tag, event.answer)
     }

@@ -12,7 +12,8 @@
 #define LARDER_OPTIONS_INIT { sizeof(larder_options), 0, NULL, NULL }
 
 /** `larder_store_stats` for larder_stats: `larder_store_stats stats = LARDER_STATS_INIT;` */
-#define LARDER_STATS_INIT { sizeof(larder_store_stats), 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0 }
+#define LARDER_STATS_INIT                                                                                              \
+    { sizeof(larder_store_stats), 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0 }
 
 /** A `larder_request` for the alias's own TIMEOUT: `larder_request request = LARDER_REQUEST_INIT;` */
 #define LARDER_REQUEST_INIT                                                                                            \

@@ -15,7 +15,7 @@ use crate::error::{Error, Kind, Result};
 use crate::lock::Mutex;
 use crate::log::{Level, Log};
 use crate::runtime::{CallbackThread, Queue, Runtime, next_operation};
-use crate::store::{Plugins, Surroundings};
+use crate::store::{Plugins, Sources, Surroundings};
 use crate::sys::{self, GENERATIONS, PerGeneration, PerProcess};
 
 /// Operations that a context accepts for callbacks before it refuses more with LARDER_EBUSY.
@@ -65,6 +65,8 @@ pub(crate) struct Context {
     pub queue: Arc<Queue<Pending>>,
     pub callbacks: CallbackThread<Pending>,
     pub log: Arc<HostLog>,
+    /// Who has something to tell `larder_prometheus`.
+    pub sources: Sources,
     /// The completion queues that hosts opened.
     queues: Mutex<Vec<Weak<Queue<Pending>>>>,
     runtime: Arc<Runtime>,
@@ -82,7 +84,8 @@ static KEEPERS: PerGeneration<Mutex<usize>> = PerGeneration::new([const { Mutex:
 
 impl Context {
     fn new(config: Arc<Config>, plugins: Arc<Plugins>, log: LogTarget) -> Self {
-        let (runtime, queue, log) = (Runtime::new(), Queue::new(CALLBACK_CAPACITY), Arc::new(HostLog::new(log)));
+        let (runtime, queue, log) =
+            (Runtime::new(), Queue::telling(CALLBACK_CAPACITY, Pending::answered), Arc::new(HostLog::new(log)));
         let around = Surroundings {
             #[cfg(feature = "memory")]
             tables: crate::backend::memory::Tables::shared(),
@@ -97,6 +100,7 @@ impl Context {
             callbacks: CallbackThread::new(queue.clone(), deliver),
             queue,
             log,
+            sources: Sources::default(),
             queues: Mutex::default(),
             runtime,
             first_operation: next_operation(),
@@ -114,7 +118,7 @@ impl Context {
 
     /// Makes a completion queue for at most `capacity` operations.
     pub fn open_queue(&self, capacity: usize) -> Result<Arc<Queue<Pending>>> {
-        let queue = Queue::new(capacity);
+        let queue = Queue::telling(capacity, Pending::answered);
         let mut queues = self.queues.lock();
         if self.is_shut_down() {
             return Err(Error::new(Kind::Shutdown, "the context is shut down"));

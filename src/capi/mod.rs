@@ -26,6 +26,7 @@ pub mod many;
 pub mod operation;
 pub mod pattern;
 pub mod plugin;
+pub mod prometheus;
 pub mod queue;
 pub mod request;
 pub mod serializer;

@@ -144,9 +144,10 @@ impl<'q, 'r> Submission<'q, 'r> {
     fn submit(&mut self) -> (usize, Result<()>) {
         let Self { open, stores, ready, tickets } = self;
         let store_of = |ready: &Ready<'_>| stores.get(ready.store).map(|(_, borrowed)| &borrowed.store);
+        let now = Instant::now();
         let pending = ready.iter().filter_map(|ready| {
-            let (asked, to) = (ready.prepared.asked, To::Tag(ready.tag));
-            Some(Pending { store: store_of(ready)?.clone(), asked, to })
+            let (store, asked, to) = (store_of(ready)?, ready.prepared.asked, To::Tag(ready.tag));
+            Some(Pending { store: store.clone(), asked, to, began: store.begins(asked, Some(now)) })
         });
         let outcome = open.queue.accept_all(pending, |operation, ticket| {
             // SAFETY: the host gave NULL or a place that can be written, and hears the id before there can be an answer.
@@ -156,7 +157,6 @@ impl<'q, 'r> Submission<'q, 'r> {
             tickets.push(ticket);
         });
         let accepted = tickets.len();
-        let now = Instant::now();
         for (ready, ticket) in ready.iter_mut().zip(tickets.drain(..)) {
             ready.prepared.start_clock(now);
             // nothing can refuse it any more: a dropped ticket is its answer

@@ -18,7 +18,7 @@ use super::status::{LARDER_EHANDLE, LARDER_EINVAL, LARDER_EPANIC, LARDER_EUNSUPP
 use crate::backend::Capability;
 use crate::config::nearest;
 use crate::error::{Error, Kind, Result};
-use crate::store::Store;
+use crate::store::{Samples, Store};
 use crate::sys::PerProcess;
 
 /// An open alias. A checked handle: never read through it.
@@ -96,6 +96,8 @@ impl OpenStore {
         let context = home.context()?.clone();
         let alias = context.config.aliases.get(alias).ok_or_else(|| Error::new(Kind::Handle, "no such alias"))?;
         let store = Arc::new(Store::open(alias.clone(), context.around.clone())?);
+        let source: Arc<dyn Samples> = store.clone();
+        context.sources.add(&source);
         Ok(Self { store, context })
     }
 }

@@ -59,6 +59,9 @@ pub struct Queue<T> {
     /// Something has been dealt with, while the queue is closing.
     settled: Condvar,
     capacity: usize,
+    /// Is told at once when an operation has been answered, perhaps long before anybody takes its event, and shares one
+    /// look at the clock with others that were answered with it. It must be short: it runs under the queue's lock.
+    answered: fn(&T, &mut Option<Instant>),
     closed: AtomicBool,
 }
 
@@ -94,6 +97,11 @@ enum State {
 impl<T: Send + 'static> Queue<T> {
     /// A queue for at most `capacity` operations that are accepted and not yet dealt with.
     pub fn new(capacity: usize) -> Arc<Self> {
+        Self::telling(capacity, |_, _| ())
+    }
+
+    /// The same; `answered` is told when an operation has been answered by its backend.
+    pub fn telling(capacity: usize, answered: fn(&T, &mut Option<Instant>)) -> Arc<Self> {
         let inner = Inner {
             waiting: Table::new(),
             ready: VecDeque::new(),
@@ -112,6 +120,7 @@ impl<T: Send + 'static> Queue<T> {
             filled: Condvar::new(),
             settled: Condvar::new(),
             capacity,
+            answered,
             closed: AtomicBool::new(false),
         })
     }
@@ -417,9 +426,11 @@ impl<T> Default for Taken<T> {
 impl<T: Send + 'static> Sink for Queue<T> {
     fn deliver(&self, answers: &mut Vec<Answer>) {
         let mut inner = self.inner.lock();
+        let mut now = None;
         for (operation, answer) in answers.drain(..) {
             // absent when it was cancelled, and after `close`
             if let Some(payload) = inner.waiting.remove(operation) {
+                (self.answered)(&payload, &mut now);
                 inner.ready.push_back(Event { operation, payload, answer });
             }
         }
@@ -437,6 +448,7 @@ impl<T: Send + 'static> Sink for Queue<T> {
     fn offer(&self, (operation, answer): Answer) -> bool {
         let mut inner = self.inner.lock();
         let Some(payload) = inner.waiting.remove(operation) else { return false };
+        (self.answered)(&payload, &mut None);
         inner.ready.push_back(Event { operation, payload, answer });
         self.tell(inner);
         true

@@ -17,6 +17,7 @@ impl Store {
     /// Adds to a number; `None` on a miss. Where Django adds in Python the number may be of any size, or a float.
     pub fn incr(&self, key: &str, delta: &Number, call: &Call<'_>) -> Result<Option<Number>> {
         self.check_incr()?;
+        let _watch = self.watch();
         self.incr_made(&self.make("incr", key, call)?, delta, self.budget(call).fixed())
     }
 
@@ -32,6 +33,11 @@ impl Store {
     /// Moves a value to the version `delta` further; the new version, or `None` on a miss. The old value stays until
     /// the new one is written.
     pub fn incr_version(&self, key: &str, delta: i64, call: &Call<'_>) -> Result<Option<i64>> {
+        let _watch = self.watch();
+        self.move_version(key, delta, call)
+    }
+
+    pub(super) fn move_version(&self, key: &str, delta: i64, call: &Call<'_>) -> Result<Option<i64>> {
         let (next, version) = self.next_version(delta, call).map_err(|error| self.named("incr_version", error))?;
         let budget = self.budget(call).fixed();
         let old = self.make("incr_version", key, call)?;
@@ -98,7 +104,7 @@ impl Store {
                 if !self.checked("incr", self.latest().has(key, budget))? {
                     return Ok(None); // O-2 comes before O-7
                 }
-                Err(self.named("incr", Error::new(Kind::Type, "the server adds only whole numbers of at most 64 bits")))
+                self.told("incr", Err(Error::new(Kind::Type, "the server adds only whole numbers of at most 64 bits")))
             }
             Counted::ByStore => match self.checked("incr", self.latest().ttl(key, budget))? {
                 Some(ttl) => self.incr_by_set(key, delta, ttl, budget), // DR-20
@@ -119,13 +125,13 @@ impl Store {
             },
             budget,
         );
-        let found = found.map_err(|error| self.named("incr", error))?;
+        let found = self.told("incr", found)?;
         Ok(if found { sum } else { None })
     }
 
     fn incr_by_set(&self, key: &MadeKey, delta: &Number, ttl: Ttl, budget: Budget) -> Result<Option<Number>> {
         let Some(stored) = self.checked("incr", self.latest().get(key, budget))? else { return Ok(None) };
-        let sum = self.add(stored.as_ref(), delta).map_err(|error| self.named("incr", error))?;
+        let sum = self.told("incr", self.add(stored.as_ref(), delta))?;
         let value = self.encode("incr", Input::Number(&sum))?;
         let written = self.checked("incr", self.latest().set(key, value.as_ref(), ttl, When::Always, budget))?;
         // django-redis, in the last millisecond of the key's life: it is gone meanwhile (DR-19)

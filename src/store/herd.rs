@@ -34,6 +34,17 @@ pub(super) struct Herd {
     dice: Dice,
 }
 
+/// How old a value is that was read.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Age {
+    /// Before its soft deadline, or without one.
+    Fresh,
+    /// After it, and good enough for this reader.
+    Late,
+    /// After it: this reader is sent to compute it anew.
+    Over,
+}
+
 /// What is handed to the backend for a value.
 pub(super) struct Packed {
     /// Its bytes.
@@ -50,9 +61,14 @@ impl Herd {
         Self { time: u32::try_from(time.as_secs()).unwrap_or(u32::MAX), dice: Dice::new() }
     }
 
-    /// Whether the reader of a value with this soft deadline is sent to compute it anew.
-    fn sends_away(&self, deadline: i64) -> bool {
-        is_over(deadline, now(), self.time, |sides| self.dice.roll(sides))
+    /// How a value with this soft deadline is to be taken.
+    fn age(&self, deadline: i64) -> Age {
+        let now = now();
+        match is_over(deadline, now, self.time, |sides| self.dice.roll(sides)) {
+            true => Age::Over,
+            false if now > deadline => Age::Late,
+            false => Age::Fresh,
+        }
     }
 
     /// When a value that is written now is to be computed anew; and how long it is kept.
@@ -108,35 +124,42 @@ impl Store {
     /// A value that was read for a caller, and counted; nothing where the caller is to compute it anew (DR-42), and where it
     /// cannot be decoded and that is a miss (PK-8).
     pub(super) fn sifted(&self, value: Option<Value>) -> Option<Value> {
-        let value = value.filter(|value| self.is_whole(value) && self.is_fresh(value));
+        let value = value.filter(|value| self.is_whole(value));
+        let age = value.as_ref().map_or(Age::Fresh, |value| self.age(value));
+        let value = value.filter(|_| age != Age::Over);
+        self.counters.stale(u64::from(age != Age::Fresh));
         self.count_read(value.is_some());
         value
     }
 
     /// The same for several: `None` takes the place of what is to be computed anew (DR-43).
     pub(super) fn sifted_many(&self, mut values: Vec<Option<Value>>) -> Result<Vec<Option<Value>>> {
-        let (mut hits, mut misses, mut kept) = (0, 0, 0_usize);
+        let (mut hits, mut misses, mut stale, mut kept) = (0, 0, 0, 0_usize);
         for place in &mut values {
             match place {
                 Some(value) if !self.is_whole(value) => {
                     *place = None;
                     misses += 1;
                 }
-                Some(value) if self.is_fresh(value) => {
+                Some(value) => {
+                    let age = self.age(value);
+                    stale += u64::from(age != Age::Fresh);
+                    if age == Age::Over {
+                        *value = self.value(self.encode("get_many", Input::Json(b"null"))?);
+                        misses += 1;
+                        continue;
+                    }
                     hits += 1;
                     kept = kept.saturating_add(value.decoded_size());
                     if kept > KEPT {
                         kept = kept.saturating_sub(value.forget());
                     }
                 }
-                Some(value) => {
-                    *value = self.value(self.encode("get_many", Input::Json(b"null"))?);
-                    misses += 1;
-                }
                 None => misses += 1,
             }
         }
-        self.counters.read(hits, misses);
+        self.counters.here().reads(hits, misses);
+        self.counters.stale(stale);
         Ok(values)
     }
 
@@ -148,8 +171,12 @@ impl Store {
 
     /// Whether a value is to be handed out. So is what cannot be decoded: it says so when it is looked at.
     pub(super) fn is_fresh(&self, value: &Value) -> bool {
-        let Some(herd) = &self.herd else { return true };
-        value.soft_deadline().is_none_or(|deadline| !herd.sends_away(deadline))
+        self.age(value) != Age::Over
+    }
+
+    fn age(&self, value: &Value) -> Age {
+        let Some(herd) = &self.herd else { return Age::Fresh };
+        value.soft_deadline().map_or(Age::Fresh, |deadline| herd.age(deadline))
     }
 
     /// DR-43: get and set.

@@ -15,14 +15,15 @@ impl Store {
         if made.is_empty() {
             return Ok(Vec::new()); // O-6
         }
+        let _watch = self.watch();
         let stored = self.checked("get_many", self.backend.get_many(&made, self.budget(call)))?;
+        self.count_many(&stored, !self.sifts());
         if self.sifts() {
             let values = stored
                 .into_iter()
                 .map(|stored| self.forgiven("get_many", stored.map(|one| self.fetched("get_many", one)).transpose()));
             return self.sifted_many(values.collect::<Result<_>>()?);
         }
-        self.count_reads(&stored);
         stored.into_iter().map(|stored| stored.map(|stored| self.fetched("get_many", stored)).transpose()).collect()
     }
 
@@ -51,8 +52,11 @@ impl Store {
         if entries.is_empty() {
             return Ok(failed);
         }
-        let results = self.backend.set_many(&entries, kept, self.budget(call));
-        for (place, error) in places.into_iter().zip(self.checked("set_many", results)?) {
+        let watch = self.watch();
+        watch.here.bytes_written(entries.iter().map(|entry| entry.value.bytes.len()).sum());
+        let results = self.checked("set_many", self.backend.set_many(&entries, kept, self.budget(call)))?;
+        watch.here.sets(results.iter().filter(|failure| failure.is_none()).count() as u64);
+        for (place, error) in places.into_iter().zip(results) {
             if let (Some(failure), Some(error)) = (failed.get_mut(place), error) {
                 *failure = self.checked::<()>("set_many", Err(error)).err();
             }
@@ -66,6 +70,9 @@ impl Store {
         if made.is_empty() {
             return Ok(0);
         }
-        self.checked("delete_many", self.backend.delete_many(&made, self.budget(call)))
+        let watch = self.watch();
+        let removed = self.checked("delete_many", self.backend.delete_many(&made, self.budget(call)))?;
+        watch.here.deletes(removed);
+        Ok(removed)
     }
 }

@@ -1,8 +1,10 @@
 //! One alias: keys, versions, times to live and values over any backend.
 
 mod count;
+mod exposition;
 mod forgive;
 mod herd;
+mod latency;
 mod lock;
 mod many;
 mod operation;
@@ -10,6 +12,7 @@ mod outcome;
 mod pattern;
 mod plugins;
 mod reversed;
+mod samples;
 mod session;
 mod spare;
 mod stats;
@@ -17,7 +20,9 @@ mod value;
 
 use std::sync::Arc;
 
+pub use self::exposition::{Exposition, Samples, Sources};
 use self::herd::{Herd, Packed};
+pub use self::latency::Latencies;
 pub use self::operation::{Operation, Prepared};
 pub use self::outcome::{Asked, Outcome};
 use self::plugins::KeyFunctions;
@@ -27,9 +32,7 @@ pub use self::session::is_session_key;
 use self::stats::Counters;
 pub use self::stats::Stats;
 pub use self::value::{Facts, Shown, Value};
-use crate::backend::{
-    Backend, Capability, Habits, Health, Page, Spawner, Stored, StoredRef, Touched, When, Written, dummy,
-};
+use crate::backend::{Backend, Capability, Habits, Page, Spawner, Stored, StoredRef, Touched, When, Written, dummy};
 use crate::codec::{Codec, Form, Glance, Input};
 use crate::config::{Alias, Family, Flavor};
 use crate::error::{Error, Kind, Result};
@@ -79,7 +82,8 @@ pub struct Store {
     ignores: Ignores,
     /// Where the client is HerdClient.
     herd: Option<Herd>,
-    counters: Counters,
+    /// They stay after the store: see [`Samples::remains`].
+    counters: Arc<Counters>,
 }
 
 /// Which failures a server's alias takes for an empty cache.
@@ -142,6 +146,7 @@ impl Store {
             _ => None,
         };
         let facts = Arc::new(Facts { codec: codec.clone(), alias: alias.name.clone(), herded: herding.is_some() });
+        let counters = Counters::new(alias.name.clone(), measures_all(&alias.family));
         Ok(Self {
             habits: backend.habits(),
             alias,
@@ -154,7 +159,7 @@ impl Store {
             log: around.log,
             ignores,
             herd: herding,
-            counters: Counters::default(),
+            counters: Arc::new(counters),
         })
     }
 
@@ -176,48 +181,51 @@ impl Store {
 
     /// The value of a key; `None` on a miss.
     pub fn get(&self, key: &str, call: &Call<'_>) -> Result<Option<Value>> {
+        let watch = self.watch();
         let stored = self.backend.get(&self.make("get", key, call)?, self.budget(call));
         let stored = self.checked("get", self.forgiven("get", stored))?;
+        let size = stored.as_ref().map_or(0, |stored| stored.bytes.len());
         if self.sifts() {
+            watch.here.bytes_read(size);
             let value = stored.map(|stored| self.fetched("get", stored)).transpose();
             return Ok(self.sifted(self.forgiven("get", value)?));
         }
-        self.count_read(stored.is_some());
+        watch.here.read(stored.is_some(), size);
         stored.map(|stored| self.fetched("get", stored)).transpose()
     }
 
     /// Shows a value's bytes or text to `take` without allocating where the stored form allows; `false` on a miss.
     pub fn read(&self, key: &str, call: &Call<'_>, take: &mut dyn FnMut(Shown<&[u8]>)) -> Result<bool> {
+        let watch = self.watch();
         let (made, budget) = (self.make("get", key, call)?, self.budget(call));
-        let mut other = None;
+        let (mut other, mut size) = (None, 0);
         let codec = &self.codec;
-        let found = self.backend.look(&made, budget, &mut |stored| match codec.glance(stored) {
-            Some(Glance::Bytes(bytes)) => take(Shown::exactly(bytes)),
-            Some(Glance::Text(text)) => take(Shown::exactly(text.as_bytes())),
-            _ => other = Some(copied(stored)),
+        let found = self.backend.look(&made, budget, &mut |stored| {
+            size = stored.bytes.len();
+            match codec.glance(stored) {
+                Some(Glance::Bytes(bytes)) => take(Shown::exactly(bytes)),
+                Some(Glance::Text(text)) => take(Shown::exactly(text.as_bytes())),
+                _ => other = Some(copied(stored)),
+            }
         });
         let found = self.checked("get", self.forgiven("get", found))?;
         let Some(stored) = other else {
-            self.count_read(found);
+            watch.here.read(found, size);
             return Ok(found);
         };
+        watch.here.bytes_read(size);
         let value = self.fetched("get", stored.map_err(|error| self.named("get", error))?).map(Some);
-        let Some(value) = self.forgiven("get", value)? else {
-            self.count_read(false);
-            return Ok(false);
-        };
-        let found = self.is_whole(&value) && self.is_fresh(&value);
-        self.count_read(found);
-        if found {
-            take(value.text_or_bytes().map_err(|error| self.named("get", error))?);
-        }
-        Ok(found)
+        let Some(value) = self.sifted(self.forgiven("get", value)?) else { return Ok(false) };
+        take(value.text_or_bytes().map_err(|error| self.named("get", error))?);
+        Ok(true)
     }
 
     /// Writes a value; `when` decides where there is one already, or none.
     pub fn set(&self, key: &str, value: Input<'_>, ttl: TtlChoice, when: When, call: &Call<'_>) -> Result<Written> {
         let name = if when == When::Missing { "add" } else { "set" };
+        let watch = self.watch();
         let packed = self.pack(name, value, ttl.or(self.alias.ttl), when)?;
+        watch.here.bytes_written(packed.value.bytes.len());
         let written = self.backend.set(
             &self.make(name, key, call)?,
             packed.value.as_ref(),
@@ -225,11 +233,14 @@ impl Store {
             packed.when,
             self.budget(call),
         );
-        self.checked(name, written)
+        let written = self.checked(name, written)?;
+        watch.here.sets(u64::from(written != Written::NotStored));
+        Ok(written)
     }
 
     /// Gives a key another time to live (Django's `touch`).
     pub fn touch(&self, key: &str, ttl: TtlChoice, call: &Call<'_>) -> Result<Touched> {
+        let _watch = self.watch();
         let (made, ttl, budget) = (self.make("expire", key, call)?, ttl.or(self.alias.ttl), self.budget(call));
         if self.herd.is_some() {
             return self.touch_herd(&made, ttl, budget.fixed());
@@ -240,23 +251,30 @@ impl Store {
 
     /// Removes a key's expiry.
     pub fn persist(&self, key: &str, call: &Call<'_>) -> Result<Touched> {
+        let _watch = self.watch();
         let touched = self.backend.persist(&self.make("persist", key, call)?, self.budget(call));
         self.checked_touch("persist", touched)
     }
 
     /// What is left of a key's time to live; `None` on a miss.
     pub fn ttl(&self, key: &str, call: &Call<'_>) -> Result<Option<Ttl>> {
+        let _watch = self.watch();
         let left = self.backend.ttl(&self.make("ttl", key, call)?, self.budget(call));
         self.checked_touch("ttl", left)
     }
 
     /// Removes a key; whether there was one.
     pub fn delete(&self, key: &str, call: &Call<'_>) -> Result<bool> {
-        self.checked("delete", self.backend.delete(&self.make("delete", key, call)?, self.budget(call)))
+        let watch = self.watch();
+        let removed =
+            self.checked("delete", self.backend.delete(&self.make("delete", key, call)?, self.budget(call)))?;
+        watch.here.deletes(u64::from(removed));
+        Ok(removed)
     }
 
     /// Whether a key is there.
     pub fn has(&self, key: &str, call: &Call<'_>) -> Result<bool> {
+        let _watch = self.watch();
         self.checked("has", self.backend.has(&self.make("has", key, call)?, self.budget(call)))
     }
 
@@ -350,26 +368,6 @@ impl Store {
         }
     }
 
-    /// What this store has seen.
-    pub fn stats(&self) -> Stats {
-        self.counters.sum()
-    }
-
-    /// How the servers of this store are; empty where there are none.
-    pub fn health(&self) -> Vec<Health> {
-        self.backend.health()
-    }
-
-    #[inline]
-    fn count_read(&self, found: bool) {
-        self.counters.read(u64::from(found), u64::from(!found));
-    }
-
-    fn count_reads<T>(&self, values: &[Option<T>]) {
-        let found = values.iter().flatten().count() as u64;
-        self.counters.read(found, values.len() as u64 - found);
-    }
-
     /// The time that a call may take.
     pub fn budget(&self, call: &Call<'_>) -> Budget {
         call.budget.unwrap_or_else(|| Budget::new(self.alias.settings.budget))
@@ -392,7 +390,9 @@ impl Store {
             return Ok(());
         }
         let reason = format!("the stored value has {size} bytes; MAX_VALUE_BYTES is {limit}");
-        Err(self.named(operation, Error::new(Kind::TooBig, reason)))
+        let error = Error::new(Kind::TooBig, reason);
+        let is_miss = self.alias.settings.undecodable_is_miss;
+        Err(if is_miss { self.named(operation, error) } else { self.failed(operation, error, false) })
     }
 
     fn encode(&self, operation: &'static str, value: Input<'_>) -> Result<Stored> {
@@ -446,6 +446,16 @@ impl Store {
 fn no_prefix<T>(why: &str) -> Result<T> {
     let reason = format!("{why}; clear everything, delete a pattern, or delete keys by name");
     Err(Error::new(Kind::Unsupported, reason))
+}
+
+/// Whether an alias's operations wait for a server, a disk or a plug-in, so that looking at the clock costs next to nothing.
+fn measures_all(family: &Family) -> bool {
+    match family {
+        Family::Dummy => false,
+        #[cfg(feature = "memory")]
+        Family::Memory { .. } => false,
+        _ => true,
+    }
 }
 
 /// What an alias's Python client writes (M-7).

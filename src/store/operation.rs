@@ -286,10 +286,20 @@ impl Store {
         let budget = prepared.budget;
         match &prepared.work {
             Work::One(user, one) => match self.made(prepared.asked.name(), user) {
-                Ok(made) => self.backend.start(one.request(&made), budget, ticket),
+                Ok(made) => {
+                    let request = one.request(&made);
+                    if let Request::Set { value, .. } = request {
+                        self.counters.here().bytes_written(value.bytes.len());
+                    }
+                    self.backend.start(request, budget, ticket);
+                }
                 Err(error) => ticket.answer(Err(error)),
             },
-            Work::Order(order) => self.backend.start(order.request(), budget, ticket),
+            Work::Order(order) => {
+                let request = order.request();
+                self.counters.here().bytes_written(request.value_bytes());
+                self.backend.start(request, budget, ticket);
+            }
             Work::Nothing(reply) => ticket.answer(Ok((**reply).clone())),
             Work::Incr(user, delta) => {
                 let made = match self.made("incr", user) {
@@ -342,7 +352,7 @@ impl Store {
         let (store, key, version) = (self.clone(), key.to_owned(), version.map(ToOwned::to_owned));
         let job = answering(ticket, move || {
             let call = Call { version: version.as_deref(), budget: Some(budget), final_key: false };
-            let moved = store.incr_version(&key, delta, &call)?;
+            let moved = store.move_version(&key, delta, &call)?;
             Ok(Reply::Counted(moved.map_or(Counted::Missing, Counted::Now)))
         });
         self.backend.start_job(Keys::These(&keys), budget, job);

@@ -146,6 +146,29 @@ impl Store {
         Ok(Value::small(stored.as_ref(), self.facts.clone()))
     }
 
+    /// Counts what an answer tells.
+    fn count(&self, asked: Asked, reply: &Reply) {
+        match (asked, reply) {
+            (Asked::Get | Asked::Session, Reply::Value(stored)) => {
+                let here = self.counters.here();
+                here.bytes_read(stored.as_ref().map_or(0, |stored| stored.bytes.len()));
+                if !self.sifts() {
+                    here.reads(u64::from(stored.is_some()), u64::from(stored.is_none()));
+                } // else it is counted when it is known whether it will do
+            }
+            (Asked::GetMany, Reply::Values(stored)) => self.count_many(stored, !self.sifts()),
+            (Asked::Set | Asked::Add, Reply::Written(written)) => {
+                self.counters.here().sets(u64::from(*written != Written::NotStored));
+            }
+            (Asked::SetMany { .. }, Reply::Failures(failures)) => {
+                self.counters.here().sets(failures.iter().filter(|failure| failure.is_none()).count() as u64);
+            }
+            (Asked::Delete, Reply::Found(found)) => self.counters.here().deletes(u64::from(*found)),
+            (Asked::DeleteMany | Asked::DeletePattern, Reply::Removed(count)) => self.counters.here().deletes(*count),
+            _ => {}
+        }
+    }
+
     /// How an operation ended, from its answer.
     pub fn conclude(&self, asked: Asked, answer: Result<Reply>) -> Result<Outcome> {
         let name = asked.name();
@@ -164,12 +187,7 @@ impl Store {
             }
             Err(error) => return self.told(name, Err(error)),
         };
-        match &reply {
-            _ if self.sifts() => {} // they are counted when it is known whether they will do
-            Reply::Value(stored) if matches!(asked, Asked::Get | Asked::Session) => self.count_read(stored.is_some()),
-            Reply::Values(stored) => self.count_reads(stored),
-            _ => {}
-        }
+        self.count(asked, &reply);
         let value =
             |stored: Option<Stored>| self.forgiven(name, stored.map(|stored| self.delivered(name, stored)).transpose());
         let read = |stored: Option<Stored>| {

@@ -9,12 +9,15 @@ impl Store {
     /// listed, perhaps twice: that is of no use to anybody.
     pub fn delete_pattern(&self, pattern: &str, call: &Call<'_>) -> Result<u64> {
         let made = self.made_pattern("delete_pattern", pattern, call)?;
-        self.checked("delete_pattern", self.backend.delete_pattern(&made, self.budget(call)))
+        let removed = self.checked("delete_pattern", self.backend.delete_pattern(&made, self.budget(call)))?;
+        self.counters.here().deletes(removed);
+        Ok(removed)
     }
 
     /// Makes a key expire at a moment, in milliseconds since 1970 (DR-23): by the server's clock where that can, else by
     /// this process's.
     pub fn expire_at(&self, key: &str, at_ms: i64, call: &Call<'_>) -> Result<Touched> {
+        let _watch = self.watch();
         let (made, budget) = (self.make("expire_at", key, call)?, self.budget(call));
         let touched = if self.backend.supports(Capability::ExpireAt) {
             self.backend.expire_at(&made, at_ms, budget)

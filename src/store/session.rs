@@ -27,8 +27,10 @@ impl Store {
             self.count_read(false);
             return Ok(None);
         }
+        let watch = self.watch();
         let stored = self.backend.get(&self.make("session", &cache_key(key), call)?, self.budget(call));
         let stored = self.checked("session", self.forgiven("session", stored))?;
+        watch.here.bytes_read(stored.as_ref().map_or(0, |stored| stored.bytes.len()));
         if self.sifts() {
             let value = stored.map(|stored| self.fetched("session", stored)).transpose();
             let value = self.sifted(self.forgiven("session", value)?);

@@ -1,0 +1,1 @@
+//! The name of a call to a service, by which its answer is stored (PY-T).
