@@ -347,6 +347,16 @@
 #define LARDER_LOCK_RENEW 4
 
 /**
+ * `form` of `larder_token_options`: as Pyot 3 writes tokens, `lolna1summoner_v4_by_name{'name':_'Hide_on_bush'}{}`.
+ */
+#define LARDER_PYOT_3 3
+
+/**
+ * `form` of `larder_token_options`: as Pyot 6 writes tokens, `lol/na1/summoner_v4_by_name/Hide on bush`.
+ */
+#define LARDER_PYOT_6 6
+
+/**
  * What larder_live counts: open contexts.
  */
 #define LARDER_LIVE_CONTEXTS 1
@@ -375,6 +385,11 @@
  * What larder_live counts: open completion queues.
  */
 #define LARDER_LIVE_QUEUES 6
+
+/**
+ * What larder_live counts: tokens that are not released.
+ */
+#define LARDER_LIVE_TOKENS 7
 
 /**
  * A read configuration and what its stores share. A checked handle: never read through it.
@@ -406,6 +421,24 @@ typedef struct larder_sink larder_sink;
  * An open alias. A checked handle: never read through it.
  */
 typedef struct larder_store larder_store;
+
+/**
+ * The name of a call to a service, by which pipelines keep its answer: what Pyot makes of model, server, method,
+ * parameters and queries, so that it finds what we stored, and we what it stored.
+ *
+ * ```c
+ * larder_token *token = NULL;
+ * larder_token_begin("lol", "na1", "summoner_v4_by_name", NULL, &token, NULL);
+ * larder_token_param_text(token, "name", LARDER_LIT("Hide on bush"), NULL);
+ * larder_token_text(token, &text, &len, &error); // lolna1summoner_v4_by_name{'name':_'Hide_on_bush'}{}
+ * larder_token_release(token);
+ * ```
+ *
+ * The order of parameters is part of the name. A begun token is finished by its first use; nothing can be added from
+ * then on, and any number of threads may read it. What goes wrong while it is built stays with it: whoever looks only at
+ * the status of the first use is told of the first failure.
+ */
+typedef struct larder_token larder_token;
 
 /**
  * A Python value as a cache holds it. Read by any thread; shared by retain and release.
@@ -1083,6 +1116,27 @@ typedef struct larder_backend_table {
      */
     larder_status (*ping)(void *instance, int64_t left_ms);
 } larder_backend_table;
+
+/**
+ * How a token is written. Start from `LARDER_TOKEN_OPTIONS_INIT`; NULL in place of options leaves all of it to the
+ * pipeline that the token is used with, and without one to the defaults.
+ */
+typedef struct larder_token_options {
+    /**
+     * `sizeof(larder_token_options)`; the struct only grows at its end.
+     */
+    uint32_t struct_size;
+    /**
+     * `LARDER_PYOT_…`; 0: the pipeline's, else LARDER_PYOT_3.
+     */
+    int32_t form;
+    /**
+     * The version of Unicode that decides which characters of texts are escaped, as a NUL-terminated text: that of the
+     * Python that shares the cache, which `unicodedata.unidata_version` tells. "13.0", "14.0" (Python 3.11), "15.0" (3.12),
+     * "15.1" (3.13), "16.0" (3.14) or "17.0" (3.15). NULL: the pipeline's, else "16.0".
+     */
+    const char *unicode;
+} larder_token_options;
 
 /**
  * One operation for larder_submit_packed: as `larder_request`, with offsets from the beginning of the buffer in place of
@@ -3319,6 +3373,408 @@ larder_status larder_register_backend(const char *name,
                                       struct larder_error **err);
 
 /**
+ * Makes a token of JSON.
+ *
+ * Both objects are JSON as Python's `json.loads` takes it, `NaN` and a lone `\ud800` included; numbers with a point or an
+ * exponent are floats, others ints of up to 4300 digits; of equal names the last value counts, at the place of the first.
+ * Order matters. Pyot leaves out queries whose value is None.
+ *
+ * @param model the game, such as "lol"; taken in lower case
+ * @param server platform, region or locale, such as "na1"; taken in lower case; NULL or "" where there is none
+ * @param method the endpoint's name, such as "summoner_v4_by_name"; it decides on the time to live
+ * @param params_json a JSON object, the endpoint's parameters; NULL with 0: none
+ * @param params_len its length in bytes
+ * @param queries_json a JSON object, what stands behind the question mark; NULL with 0: none
+ * @param queries_len its length in bytes
+ * @param options NULL, or how it is written
+ * @param token receives the token, to be released; NULL on failure
+ * @param err NULL, or receives an error on failure, to be released
+ * @return LARDER_OK; LARDER_EINVAL for what is no JSON object, an unknown form or version, or a lone surrogate that a
+ *         token of Pyot 6 would have to hold; LARDER_ETOOBIG beyond 16 MiB, 1000 levels or 4300 digits
+ *
+ * Blocks: never. Threads: any. Owns: the caller owns the token. Since: 0.1
+ */
+larder_status larder_token_new(const char *model,
+                               const char *server,
+                               const char *method,
+                               const char *params_json,
+                               size_t params_len,
+                               const char *queries_json,
+                               size_t queries_len,
+                               const struct larder_token_options *options,
+                               struct larder_token **token,
+                               struct larder_error **err);
+
+/**
+ * Takes a token that somebody else has made: its text is the key, as it is, whatever form the pipeline has. The method,
+ * and so the time to live, is found in the text, where it must stand in a token of Pyot's.
+ *
+ * @param text UTF-8 text
+ * @param len its length in bytes
+ * @param token receives the token, to be released; NULL on failure
+ * @param err NULL, or receives an error on failure, to be released
+ * @return LARDER_OK; LARDER_EINVAL when it is empty or not UTF-8; LARDER_ETOOBIG beyond 16 MiB
+ *
+ * Blocks: never. Threads: any. Owns: the caller owns the token. Since: 0.1
+ */
+larder_status larder_token_ready(const char *text, size_t len, struct larder_token **token, struct larder_error **err);
+
+/**
+ * Begins a token, to which parameters are then added one by one, in their order. Its first use finishes it.
+ *
+ * @param model the game, such as "lol"; taken in lower case
+ * @param server platform, region or locale, such as "na1"; taken in lower case; NULL or "" where there is none
+ * @param method the endpoint's name, such as "summoner_v4_by_name"; it decides on the time to live
+ * @param options NULL, or how it is written
+ * @param token receives the token, to be released; NULL on failure
+ * @param err NULL, or receives an error on failure, to be released
+ * @return LARDER_OK; LARDER_EINVAL for an unknown form or version, or names that are not UTF-8; LARDER_ETOOBIG
+ *
+ * Blocks: never. Threads: any. Owns: the caller owns the token. Since: 0.1
+ */
+larder_status larder_token_begin(const char *model,
+                                 const char *server,
+                                 const char *method,
+                                 const struct larder_token_options *options,
+                                 struct larder_token **token,
+                                 struct larder_error **err);
+
+/**
+ * Shares a token: one more release is needed.
+ *
+ * @param token borrowed; NULL is harmless
+ * @return the same token, to be released by the caller; NULL for NULL
+ *
+ * Blocks: never. Threads: any. Owns: the caller owns what is returned. Since: 0.1
+ */
+struct larder_token *larder_token_retain(const struct larder_token *token);
+
+/**
+ * Releases a token; with the last release it and all that it showed is gone.
+ *
+ * @param token taken; NULL is harmless
+ *
+ * Blocks: never. Threads: any. Owns: takes the caller's share. Since: 0.1
+ */
+void larder_token_release(struct larder_token *token);
+
+/**
+ * Adds a parameter to a token that was begun: a text, Python's `str`. One of the same name gets the new value, at its place.
+ *
+ * @param token borrowed; not used yet
+ * @param name NUL-terminated UTF-8 text
+ * @param text UTF-8 text
+ * @param len its length in bytes
+ * @param err NULL, or receives an error on failure, to be released
+ * @return LARDER_OK; LARDER_EHANDLE for NULL; LARDER_EINVAL once the token was used, or for a name that is not UTF-8;
+ *         LARDER_EINVAL also for a text that is not UTF-8;
+ *         LARDER_ETOOBIG; what failed before with this token
+ *
+ * Blocks: never. Threads: any. Owns: nothing. Since: 0.1
+ */
+larder_status larder_token_param_text(struct larder_token *token,
+                                      const char *name,
+                                      const char *text,
+                                      size_t len,
+                                      struct larder_error **err);
+
+/**
+ * Adds a parameter to a token that was begun: a whole number. See larder_token_param_text.
+ *
+ * @param token borrowed; not used yet
+ * @param name NUL-terminated UTF-8 text
+ * @param value the number
+ * @param err NULL, or receives an error on failure, to be released
+ * @return LARDER_OK; LARDER_EHANDLE for NULL; LARDER_EINVAL once the token was used, or for a name that is not UTF-8;
+ *         LARDER_ETOOBIG; what failed before with this token
+ *
+ * Blocks: never. Threads: any. Owns: nothing. Since: 0.1
+ */
+larder_status larder_token_param_int(struct larder_token *token,
+                                     const char *name,
+                                     int64_t value,
+                                     struct larder_error **err);
+
+/**
+ * Adds a parameter to a token that was begun: a float; a whole one shows as `1.0`. See larder_token_param_text.
+ *
+ * @param token borrowed; not used yet
+ * @param name NUL-terminated UTF-8 text
+ * @param value the number; NaN and infinities are allowed
+ * @param err NULL, or receives an error on failure, to be released
+ * @return LARDER_OK; LARDER_EHANDLE for NULL; LARDER_EINVAL once the token was used, or for a name that is not UTF-8;
+ *         LARDER_ETOOBIG; what failed before with this token
+ *
+ * Blocks: never. Threads: any. Owns: nothing. Since: 0.1
+ */
+larder_status larder_token_param_float(struct larder_token *token,
+                                       const char *name,
+                                       double value,
+                                       struct larder_error **err);
+
+/**
+ * Adds a parameter to a token that was begun: a bool. See larder_token_param_text.
+ *
+ * @param token borrowed; not used yet
+ * @param name NUL-terminated UTF-8 text
+ * @param value 0 is False, anything else True
+ * @param err NULL, or receives an error on failure, to be released
+ * @return LARDER_OK; LARDER_EHANDLE for NULL; LARDER_EINVAL once the token was used, or for a name that is not UTF-8;
+ *         LARDER_ETOOBIG; what failed before with this token
+ *
+ * Blocks: never. Threads: any. Owns: nothing. Since: 0.1
+ */
+larder_status larder_token_param_bool(struct larder_token *token,
+                                      const char *name,
+                                      int32_t value,
+                                      struct larder_error **err);
+
+/**
+ * Adds a parameter to a token that was begun: Python's `None`. See larder_token_param_text.
+ *
+ * @param token borrowed; not used yet
+ * @param name NUL-terminated UTF-8 text
+ * @param err NULL, or receives an error on failure, to be released
+ * @return LARDER_OK; LARDER_EHANDLE for NULL; LARDER_EINVAL once the token was used, or for a name that is not UTF-8;
+ *         LARDER_ETOOBIG; what failed before with this token
+ *
+ * Blocks: never. Threads: any. Owns: nothing. Since: 0.1
+ */
+larder_status larder_token_param_null(struct larder_token *token, const char *name, struct larder_error **err);
+
+/**
+ * Adds a parameter to a token that was begun: anything that JSON has, such as a list: `[420, 440]`. See larder_token_param_text.
+ *
+ * @param token borrowed; not used yet
+ * @param name NUL-terminated UTF-8 text
+ * @param json JSON, as Python's `json.loads` takes it
+ * @param len its length in bytes
+ * @param err NULL, or receives an error on failure, to be released
+ * @return LARDER_OK; LARDER_EHANDLE for NULL; LARDER_EINVAL once the token was used, or for a name that is not UTF-8;
+ *         LARDER_EINVAL also for what is no JSON;
+ *         LARDER_ETOOBIG; what failed before with this token
+ *
+ * Blocks: never. Threads: any. Owns: nothing. Since: 0.1
+ */
+larder_status larder_token_param_json(struct larder_token *token,
+                                      const char *name,
+                                      const char *json,
+                                      size_t len,
+                                      struct larder_error **err);
+
+/**
+ * Adds a query to a token that was begun: a text, Python's `str`. See larder_token_param_text.
+ *
+ * @param token borrowed; not used yet
+ * @param name NUL-terminated UTF-8 text
+ * @param text UTF-8 text
+ * @param len its length in bytes
+ * @param err NULL, or receives an error on failure, to be released
+ * @return LARDER_OK; LARDER_EHANDLE for NULL; LARDER_EINVAL once the token was used, or for a name that is not UTF-8;
+ *         LARDER_EINVAL also for a text that is not UTF-8;
+ *         LARDER_ETOOBIG; what failed before with this token
+ *
+ * Blocks: never. Threads: any. Owns: nothing. Since: 0.1
+ */
+larder_status larder_token_query_text(struct larder_token *token,
+                                      const char *name,
+                                      const char *text,
+                                      size_t len,
+                                      struct larder_error **err);
+
+/**
+ * Adds a query to a token that was begun: a whole number. See larder_token_param_text.
+ *
+ * @param token borrowed; not used yet
+ * @param name NUL-terminated UTF-8 text
+ * @param value the number
+ * @param err NULL, or receives an error on failure, to be released
+ * @return LARDER_OK; LARDER_EHANDLE for NULL; LARDER_EINVAL once the token was used, or for a name that is not UTF-8;
+ *         LARDER_ETOOBIG; what failed before with this token
+ *
+ * Blocks: never. Threads: any. Owns: nothing. Since: 0.1
+ */
+larder_status larder_token_query_int(struct larder_token *token,
+                                     const char *name,
+                                     int64_t value,
+                                     struct larder_error **err);
+
+/**
+ * Adds a query to a token that was begun: a float; a whole one shows as `1.0`. See larder_token_param_text.
+ *
+ * @param token borrowed; not used yet
+ * @param name NUL-terminated UTF-8 text
+ * @param value the number; NaN and infinities are allowed
+ * @param err NULL, or receives an error on failure, to be released
+ * @return LARDER_OK; LARDER_EHANDLE for NULL; LARDER_EINVAL once the token was used, or for a name that is not UTF-8;
+ *         LARDER_ETOOBIG; what failed before with this token
+ *
+ * Blocks: never. Threads: any. Owns: nothing. Since: 0.1
+ */
+larder_status larder_token_query_float(struct larder_token *token,
+                                       const char *name,
+                                       double value,
+                                       struct larder_error **err);
+
+/**
+ * Adds a query to a token that was begun: a bool. See larder_token_param_text.
+ *
+ * @param token borrowed; not used yet
+ * @param name NUL-terminated UTF-8 text
+ * @param value 0 is False, anything else True
+ * @param err NULL, or receives an error on failure, to be released
+ * @return LARDER_OK; LARDER_EHANDLE for NULL; LARDER_EINVAL once the token was used, or for a name that is not UTF-8;
+ *         LARDER_ETOOBIG; what failed before with this token
+ *
+ * Blocks: never. Threads: any. Owns: nothing. Since: 0.1
+ */
+larder_status larder_token_query_bool(struct larder_token *token,
+                                      const char *name,
+                                      int32_t value,
+                                      struct larder_error **err);
+
+/**
+ * Adds a query to a token that was begun: Python's `None`. See larder_token_param_text.
+ *
+ * @param token borrowed; not used yet
+ * @param name NUL-terminated UTF-8 text
+ * @param err NULL, or receives an error on failure, to be released
+ * @return LARDER_OK; LARDER_EHANDLE for NULL; LARDER_EINVAL once the token was used, or for a name that is not UTF-8;
+ *         LARDER_ETOOBIG; what failed before with this token
+ *
+ * Blocks: never. Threads: any. Owns: nothing. Since: 0.1
+ */
+larder_status larder_token_query_null(struct larder_token *token, const char *name, struct larder_error **err);
+
+/**
+ * Adds a query to a token that was begun: anything that JSON has, such as a list: `[420, 440]`. See larder_token_param_text.
+ *
+ * @param token borrowed; not used yet
+ * @param name NUL-terminated UTF-8 text
+ * @param json JSON, as Python's `json.loads` takes it
+ * @param len its length in bytes
+ * @param err NULL, or receives an error on failure, to be released
+ * @return LARDER_OK; LARDER_EHANDLE for NULL; LARDER_EINVAL once the token was used, or for a name that is not UTF-8;
+ *         LARDER_EINVAL also for what is no JSON;
+ *         LARDER_ETOOBIG; what failed before with this token
+ *
+ * Blocks: never. Threads: any. Owns: nothing. Since: 0.1
+ */
+larder_status larder_token_query_json(struct larder_token *token,
+                                      const char *name,
+                                      const char *json,
+                                      size_t len,
+                                      struct larder_error **err);
+
+/**
+ * The token's text, which is the key: in the form that it was made with, else that of Pyot 3.
+ *
+ * @param token borrowed; finished from now on
+ * @param text receives a pointer that lives as long as the token; there is no terminator
+ * @param len receives the length in bytes
+ * @param err NULL, or receives an error on failure, to be released
+ * @return LARDER_OK; what failed while the token was built;
+ *         LARDER_EINVAL; LARDER_ETOOBIG; LARDER_EHANDLE
+ *
+ * Blocks: never. Threads: any. Owns: nothing. Since: 0.1
+ */
+larder_status larder_token_text(const struct larder_token *token,
+                                const char **text,
+                                size_t *len,
+                                struct larder_error **err);
+
+/**
+ * The model of a token, in lower case.
+ *
+ * @param token borrowed; finished from now on
+ * @param text receives a pointer that lives as long as the token; there is no terminator
+ * @param len receives the length in bytes
+ * @param err NULL, or receives an error on failure, to be released
+ * @return LARDER_OK; LARDER_MISS for a ready-made token; what failed while the token was built;
+ *         LARDER_EINVAL; LARDER_ETOOBIG; LARDER_EHANDLE
+ *
+ * Blocks: never. Threads: any. Owns: nothing. Since: 0.1
+ */
+larder_status larder_token_model(const struct larder_token *token,
+                                 const char **text,
+                                 size_t *len,
+                                 struct larder_error **err);
+
+/**
+ * The server of a token, in lower case; empty where it has none.
+ *
+ * @param token borrowed; finished from now on
+ * @param text receives a pointer that lives as long as the token; there is no terminator
+ * @param len receives the length in bytes
+ * @param err NULL, or receives an error on failure, to be released
+ * @return LARDER_OK; LARDER_MISS for a ready-made token; what failed while the token was built;
+ *         LARDER_EINVAL; LARDER_ETOOBIG; LARDER_EHANDLE
+ *
+ * Blocks: never. Threads: any. Owns: nothing. Since: 0.1
+ */
+larder_status larder_token_server(const struct larder_token *token,
+                                  const char **text,
+                                  size_t *len,
+                                  struct larder_error **err);
+
+/**
+ * The method of a token.
+ *
+ * @param token borrowed; finished from now on
+ * @param text receives a pointer that lives as long as the token; there is no terminator
+ * @param len receives the length in bytes
+ * @param err NULL, or receives an error on failure, to be released
+ * @return LARDER_OK; LARDER_MISS for a ready-made token; what failed while the token was built;
+ *         LARDER_EINVAL; LARDER_ETOOBIG; LARDER_EHANDLE
+ *
+ * Blocks: never. Threads: any. Owns: nothing. Since: 0.1
+ */
+larder_status larder_token_method(const struct larder_token *token,
+                                  const char **text,
+                                  size_t *len,
+                                  struct larder_error **err);
+
+/**
+ * The value of a parameter as Python's `str()` shows it, for a loader that puts a request together: `Hide on bush`,
+ * `420`, `True`, `[420, 440]`. Lone surrogates are U+FFFD.
+ *
+ * @param token borrowed; finished from now on
+ * @param name NUL-terminated UTF-8 text
+ * @param text receives a pointer that lives as long as the token; there is no terminator; NULL on a miss
+ * @param len receives the length in bytes
+ * @param err NULL, or receives an error on failure, to be released
+ * @return LARDER_OK; LARDER_MISS where there is none of this name, or the token is ready-made; what failed while the
+ *         token was built; LARDER_EINVAL; LARDER_ETOOBIG; LARDER_EHANDLE
+ *
+ * Blocks: never. Threads: any. Owns: nothing. Since: 0.1
+ */
+larder_status larder_token_param(const struct larder_token *token,
+                                 const char *name,
+                                 const char **text,
+                                 size_t *len,
+                                 struct larder_error **err);
+
+/**
+ * The value of a query as Python's `str()` shows it, for a loader that puts a request together: `Hide on bush`,
+ * `420`, `True`, `[420, 440]`. Lone surrogates are U+FFFD.
+ *
+ * @param token borrowed; finished from now on
+ * @param name NUL-terminated UTF-8 text
+ * @param text receives a pointer that lives as long as the token; there is no terminator; NULL on a miss
+ * @param len receives the length in bytes
+ * @param err NULL, or receives an error on failure, to be released
+ * @return LARDER_OK; LARDER_MISS where there is none of this name, or the token is ready-made; what failed while the
+ *         token was built; LARDER_EINVAL; LARDER_ETOOBIG; LARDER_EHANDLE
+ *
+ * Blocks: never. Threads: any. Owns: nothing. Since: 0.1
+ */
+larder_status larder_token_query(const struct larder_token *token,
+                                 const char *name,
+                                 const char **text,
+                                 size_t *len,
+                                 struct larder_error **err);
+
+/**
  * How many objects of a kind are open in this process, for tests: leak checkers cannot see handles.
  *
  * @param kind LARDER_LIVE_…
@@ -3354,6 +3810,9 @@ int64_t larder_live(int32_t kind);
 /** A `larder_request` for the alias's own TIMEOUT: `larder_request request = LARDER_REQUEST_INIT;` */
 #define LARDER_REQUEST_INIT                                                                                            \
     { 0, 0, NULL, 0, NULL, 0, NULL, 0, LARDER_TTL_DEFAULT, 0, 0, 0, 0, NULL, 0, NULL, NULL, NULL, NULL, NULL }
+
+/** `larder_token_options` that leave all to the pipeline: `larder_token_options options = LARDER_TOKEN_OPTIONS_INIT;` */
+#define LARDER_TOKEN_OPTIONS_INIT { sizeof(larder_token_options), 0, NULL }
 
 /** A `larder_key_function_table` without functions: `larder_key_function_table table = LARDER_KEY_FUNCTION_TABLE_INIT;` */
 #define LARDER_KEY_FUNCTION_TABLE_INIT { sizeof(larder_key_function_table), 0, NULL, NULL, NULL }

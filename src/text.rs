@@ -1,60 +1,55 @@
-//! How Python shows texts: `repr(str)`.
+//! How Python shows texts: `repr(str)` (PY-T6).
 
-use std::fmt::Write;
+mod printable;
+mod unicode;
 
-use unicode_general_category::{GeneralCategory, get_general_category};
+use std::io::Write;
 
-/// Python's `repr` of a `str` (contract: PY-T6).
+pub use unicode::Unicode;
+
+use crate::value::wtf8;
+
+/// Python's `repr` of a `str`, by the default version of Unicode.
 ///
-/// Which characters are escaped depends on the version of Unicode: this is 16.0, as in Python 3.14. An older Python
-/// escapes the characters that were assigned since (Python 3.11 knows Unicode 14); nothing else differs.
+/// Which characters are escaped depends on that version: an older Python escapes the characters that were assigned since.
+/// Nothing else differs.
 pub fn repr(text: &str) -> String {
-    let mut shown = String::with_capacity(text.len() + 2);
-    push_repr(&mut shown, text);
-    shown
+    let mut shown = Vec::with_capacity(text.len() + 2);
+    push_repr(&mut shown, text.as_bytes(), Unicode::default());
+    String::from_utf8(shown).unwrap_or_default() // of valid text it is valid
 }
 
-/// Appends [`repr`] of `text`.
-pub fn push_repr(shown: &mut String, text: &str) {
-    let quote = if text.contains('\'') && !text.contains('"') { '"' } else { '\'' };
+/// Adds Python's `repr` of a `str` to UTF-8 text. The `str` is UTF-8 too, in which lone surrogates may stand as three bytes
+/// each. At most ten bytes are added for four, four for one, and two quotes.
+pub(crate) fn push_repr(shown: &mut Vec<u8>, mut text: &[u8], unicode: Unicode) {
+    let quote =
+        if memchr::memchr(b'\'', text).is_some() && memchr::memchr(b'"', text).is_none() { b'"' } else { b'\'' };
     shown.push(quote);
-    for character in text.chars() {
+    loop {
+        let is_plain = |byte: u8| matches!(byte, b' '..=b'~') && byte != b'\\' && byte != quote;
+        let plain = text.iter().position(|byte| !is_plain(*byte)).unwrap_or(text.len());
+        let (before, rest) = text.split_at_checked(plain).unwrap_or((text, &[]));
+        shown.extend_from_slice(before);
+        let Some((code, len)) = wtf8::first(rest) else { break };
+        let (character, rest) = rest.split_at_checked(len).unwrap_or((rest, &[]));
         match character {
-            '\\' => shown.push_str("\\\\"),
-            '\t' => shown.push_str("\\t"),
-            '\n' => shown.push_str("\\n"),
-            '\r' => shown.push_str("\\r"),
-            _ if character == quote => shown.extend(['\\', quote]),
-            _ if is_printable(character) => shown.push(character),
-            _ => push_escape(shown, character),
+            [b'\t'] => shown.extend_from_slice(b"\\t"),
+            [b'\n'] => shown.extend_from_slice(b"\\n"),
+            [b'\r'] => shown.extend_from_slice(b"\\r"),
+            [b'\\' | b'\'' | b'"'] => {
+                shown.push(b'\\');
+                shown.extend_from_slice(character);
+            }
+            _ if unicode.is_printable(code) => shown.extend_from_slice(character),
+            _ => push_escape(shown, code),
         }
+        text = rest;
     }
     shown.push(quote);
 }
 
-/// Whether Python's `str.isprintable` takes the character for printable, by Unicode 16.0.
-pub fn is_printable(character: char) -> bool {
-    use GeneralCategory as Category;
-    match character {
-        ' '..='~' => true,
-        '\0'..='\u{a0}' => false,
-        _ => !matches!(
-            get_general_category(character),
-            Category::Control
-                | Category::Format
-                | Category::Surrogate
-                | Category::PrivateUse
-                | Category::Unassigned
-                | Category::LineSeparator
-                | Category::ParagraphSeparator
-                | Category::SpaceSeparator
-        ),
-    }
-}
-
-fn push_escape(shown: &mut String, character: char) {
-    let code = u32::from(character);
-    // Writing to a String cannot fail.
+fn push_escape(shown: &mut Vec<u8>, code: u32) {
+    // Writing to a Vec cannot fail.
     let _ = match code {
         0..=0xff => write!(shown, "\\x{code:02x}"),
         0x100..=0xffff => write!(shown, "\\u{code:04x}"),
@@ -81,5 +76,12 @@ mod tests {
         for (text, expected) in shown {
             assert_eq!(repr(text), expected);
         }
+    }
+
+    #[test]
+    fn lone_surrogates_are_escaped() {
+        let mut shown = Vec::new();
+        push_repr(&mut shown, b"a\xED\xA0\x80'\xED\xBF\xBF", Unicode::V14_0);
+        assert_eq!(shown, br#""a\ud800'\udfff""#);
     }
 }

@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 pub(crate) use self::lane::Lane;
 pub use self::order::Order;
-pub use self::request::{Reply, Request, perform};
+pub use self::request::{Leveled, Reply, Request, perform};
 pub use self::ticket::{Answer, Answers, Sink, Ticket};
 use crate::config::Alias;
 use crate::error::{Error, Kind, Result};
@@ -15,6 +15,9 @@ use crate::key::MadeKey;
 pub use crate::stored::{Stored, StoredRef};
 use crate::timeout::{Budget, Ttl};
 
+#[cfg(any(feature = "memory", feature = "redis"))]
+#[cfg_attr(not(feature = "memory"), allow(dead_code))]
+mod clock;
 #[cfg(any(feature = "sqlite-system", feature = "postgres", feature = "mysql"))]
 pub mod database;
 #[cfg(feature = "diskcache")]
@@ -107,6 +110,15 @@ pub enum LockAction {
         /// From now on, rather than more than what is left. Otherwise one without an expiry cannot be extended.
         replace: bool,
     },
+}
+
+/// A value, and how long it lives still.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Fetched {
+    /// The serialised value.
+    pub value: Stored,
+    /// What was left of its time to live when it was read, or a moment later; `None` where the key was gone by then.
+    pub left: Option<Ttl>,
 }
 
 /// A write of one of several values.
@@ -210,6 +222,20 @@ pub trait Backend: Send + Sync {
     /// The values of several keys, in their order.
     fn get_many(&self, keys: &[MadeKey], budget: Budget) -> Result<Vec<Option<Stored>>> {
         keys.iter().map(|key| self.get(key, budget)).collect()
+    }
+
+    /// The value of a key with what is left of its time to live, for those who keep it; only with [`Capability::Ttl`].
+    /// Another write can come in between where it takes two steps: then the time can be another value's.
+    fn fetch(&self, key: &MadeKey, budget: Budget) -> Result<Option<Fetched>> {
+        let budget = budget.fixed();
+        let Some(value) = self.get(key, budget)? else { return Ok(None) };
+        Ok(Some(Fetched { value, left: self.ttl(key, budget)? }))
+    }
+
+    /// As [`Backend::fetch`], of several keys, in their order.
+    fn fetch_many(&self, keys: &[MadeKey], budget: Budget) -> Result<Vec<Option<Fetched>>> {
+        let budget = budget.fixed();
+        keys.iter().map(|key| self.fetch(key, budget)).collect()
     }
 
     /// Writes several values; for each whether it failed. An `Err` means that none is known to be written.
@@ -317,6 +343,11 @@ pub trait Backend: Send + Sync {
         None
     }
 
+    /// How its near cache does, where it has one.
+    fn near(&self) -> Option<NearStats> {
+        None
+    }
+
     /// How the servers of this backend are; empty where there are none.
     fn health(&self) -> Vec<Health> {
         Vec::new()
@@ -357,6 +388,27 @@ pub struct Health {
     pub connect_failures: u64,
 }
 
+/// How a near cache does. The counters began with the store.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct NearStats {
+    /// Values that came from this process's memory.
+    pub hits: u64,
+    /// Values that were asked for while it stood, and were not in it.
+    pub misses: u64,
+    /// Values that are in it now.
+    pub entries: u64,
+    /// About how many bytes they take.
+    pub bytes: u64,
+    /// Values that went to make room.
+    pub evicted: u64,
+    /// Keys that the servers said to have changed, whether they were in it or not.
+    pub invalidated: u64,
+    /// How often it, or a server's share of it, was emptied: by a server, or because the connection was lost.
+    pub emptied: u64,
+    /// Servers whose changes are heard of now; from the others nothing is kept.
+    pub tracked: u64,
+}
+
 /// A kind of backend that a program has plugged in.
 pub trait OpenBackend: Send + Sync {
     /// Whether it counts by itself, in digits: whole numbers are to be stored so.
@@ -378,6 +430,11 @@ pub trait Spawner: Send + Sync {
 
     /// Runs a blocking job on a thread that may wait. Fails after shutdown; the job is dropped then.
     fn spawn_blocking(&self, job: Box<dyn FnOnce() + Send>) -> Result<()>;
+
+    /// The same for a program's loader, which may wait for long: it keeps no other job from running.
+    fn spawn_loader(&self, job: Box<dyn FnOnce() + Send>) -> Result<()> {
+        self.spawn_blocking(job)
+    }
 }
 
 /// What is left until a moment in milliseconds since 1970, by this process's clock.

@@ -1,6 +1,6 @@
 //! An operation as a value, its answer, and the one way from the first to the second on the caller's thread.
 
-use super::{Backend, Counted, Entry, LockAction, Page, Stored, StoredRef, Touched, When, Written};
+use super::{Backend, Counted, Entry, Fetched, LockAction, Page, Stored, StoredRef, Touched, When, Written};
 use crate::error::{Error, Result};
 use crate::key::MadeKey;
 use crate::timeout::{Budget, Ttl};
@@ -46,6 +46,10 @@ pub enum Request<'a> {
     },
     /// [`Backend::get_many`].
     GetMany(&'a [MadeKey]),
+    /// [`Backend::fetch`].
+    Fetch(&'a MadeKey),
+    /// [`Backend::fetch_many`].
+    FetchMany(&'a [MadeKey]),
     /// [`Backend::set_many`].
     SetMany(&'a [Entry], Ttl),
     /// [`Backend::delete_many`].
@@ -65,6 +69,7 @@ impl<'a> Request<'a> {
     pub fn key(&self) -> Option<&'a MadeKey> {
         match *self {
             Self::Get(key)
+            | Self::Fetch(key)
             | Self::Set { key, .. }
             | Self::Touch(key, _)
             | Self::Persist(key)
@@ -85,6 +90,7 @@ impl<'a> Request<'a> {
     {
         match *self {
             Self::Get(_) => Request::Get(key),
+            Self::Fetch(_) => Request::Fetch(key),
             Self::Set { value, ttl, when, .. } => Request::Set { key, value, ttl, when },
             Self::Touch(_, ttl) => Request::Touch(key, ttl),
             Self::Persist(_) => Request::Persist(key),
@@ -125,6 +131,10 @@ pub enum Reply {
     Counted(Counted),
     /// To `GetMany`.
     Values(Vec<Option<Stored>>),
+    /// To `Fetch`.
+    Fetched(Option<Fetched>),
+    /// To `FetchMany`.
+    FetchedMany(Vec<Option<Fetched>>),
     /// To `SetMany`.
     Failures(Vec<Option<Error>>),
     /// To `DeleteMany` and `PurgeExpired`.
@@ -133,6 +143,21 @@ pub enum Reply {
     Page(Page),
     /// To `Clear` and `Ping`.
     Done,
+    /// From several stores in order: for each key the value, and which store had it.
+    Levels(Vec<Option<Leveled>>),
+}
+
+/// A serialised value that one of several stores had.
+#[derive(Clone, Debug)]
+pub struct Leveled {
+    /// The value.
+    pub stored: Stored,
+    /// In whose form it is.
+    pub form_of: usize,
+    /// Which store had it; `None`: it was loaded.
+    pub level: Option<usize>,
+    /// It is over, and is being loaded anew.
+    pub stale: bool,
 }
 
 /// An answer to another request.
@@ -162,6 +187,10 @@ macro_rules! by_call {
                 Request::Lock { key, token, action } => Reply::Found
             }
             fn get_many(keys: &[MadeKey]) -> Vec<Option<Stored>> { Request::GetMany(keys) => Reply::Values }
+            fn fetch(key: &MadeKey) -> Option<$crate::backend::Fetched> { Request::Fetch(key) => Reply::Fetched }
+            fn fetch_many(keys: &[MadeKey]) -> Vec<Option<$crate::backend::Fetched>> {
+                Request::FetchMany(keys) => Reply::FetchedMany
+            }
             fn set_many(entries: &[Entry], ttl: Ttl) -> Vec<Option<Error>> {
                 Request::SetMany(entries, ttl) => Reply::Failures
             }
@@ -204,6 +233,8 @@ pub fn perform<B: Backend + ?Sized>(backend: &B, request: &Request<'_>, budget: 
         Request::ExpireAt(key, at) => backend.expire_at(key, at, budget).map(Reply::Touched),
         Request::Lock { key, token, action } => backend.lock(key, token, action, budget).map(Reply::Found),
         Request::GetMany(keys) => backend.get_many(keys, budget).map(Reply::Values),
+        Request::Fetch(key) => backend.fetch(key, budget).map(Reply::Fetched),
+        Request::FetchMany(keys) => backend.fetch_many(keys, budget).map(Reply::FetchedMany),
         Request::SetMany(entries, ttl) => backend.set_many(entries, ttl, budget).map(Reply::Failures),
         Request::DeleteMany(keys) => backend.delete_many(keys, budget).map(Reply::Removed),
         Request::Scan(pattern, at) => backend.scan(pattern, at, budget).map(Reply::Page),

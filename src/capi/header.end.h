@@ -19,6 +19,9 @@
 #define LARDER_REQUEST_INIT                                                                                            \
     { 0, 0, NULL, 0, NULL, 0, NULL, 0, LARDER_TTL_DEFAULT, 0, 0, 0, 0, NULL, 0, NULL, NULL, NULL, NULL, NULL }
 
+/** `larder_token_options` that leave all to the pipeline: `larder_token_options options = LARDER_TOKEN_OPTIONS_INIT;` */
+#define LARDER_TOKEN_OPTIONS_INIT { sizeof(larder_token_options), 0, NULL }
+
 /** A `larder_key_function_table` without functions: `larder_key_function_table table = LARDER_KEY_FUNCTION_TABLE_INIT;` */
 #define LARDER_KEY_FUNCTION_TABLE_INIT { sizeof(larder_key_function_table), 0, NULL, NULL, NULL }
 

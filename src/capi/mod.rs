@@ -36,5 +36,8 @@ pub mod stats;
 pub mod status;
 pub mod store;
 pub mod table;
+pub mod token;
+pub mod token_field;
+pub mod token_text;
 pub mod upkeep;
 pub mod value;

@@ -14,6 +14,7 @@ use super::status::{LARDER_OK, larder_status};
 use crate::codec::Input;
 use crate::codec::own::{self, Given};
 use crate::error::{Error, Kind, Result};
+use crate::stored::StoredRef;
 use crate::value::{Limits, Tree};
 
 /// A serializer, for SERIALIZER in OPTIONS. Start from `LARDER_SERIALIZER_TABLE_INIT`.
@@ -124,7 +125,7 @@ impl own::Serialize for Plugged {
                 number = own::number_as_json(value)?;
                 (LARDER_JSON, number.as_slice())
             }
-            Input::Stored(bytes) => return Ok(bytes.to_vec()),
+            Input::Stored(bytes) | Input::Ready(StoredRef { bytes, .. }) => return Ok(bytes.to_vec()),
         };
         let call = self.begin(limits)?;
         // SAFETY: the host's own function, with bytes of their length that live during the call.

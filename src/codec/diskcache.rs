@@ -6,6 +6,7 @@
 use bytes::Bytes;
 use num_traits::ToPrimitive;
 
+use super::carry::Unwrapped;
 use super::{Codec, Glance, Input, Value, json, raw};
 use crate::error::{Error, Kind, Result};
 use crate::float;
@@ -24,24 +25,26 @@ pub(super) fn encode(codec: &Codec, input: Input<'_>) -> Result<Stored> {
         Input::Text(text) => Some((TEXT, text.as_bytes().into())),
         Input::Bytes(bytes) => Some((BYTES, bytes.into())),
         Input::Number(number) => native(number),
-        Input::Json(text) => {
-            let tree = json::read(text, &codec.limits)?;
-            let native = native_root(&tree);
-            if native.is_none() {
-                let pickle = codec.pickled(Value::Tree(&tree))?;
-                return Ok(Stored { bytes: pickle.into(), flags: PICKLE });
-            }
-            native
-        }
-        Input::Stored(_) => None,
+        Input::Json(text) => return encode_tree(codec, &json::read(text, &codec.limits)?),
+        Input::Stored(_) | Input::Ready(_) => None,
     };
-    let Some((flags, bytes)) = native else {
-        return Ok(Stored { bytes: codec.serialise(input)?.into(), flags: PICKLE });
-    };
-    if bytes.len() > codec.limits.bytes {
-        let reason = format!("the value is larger than the limit of {} bytes", codec.limits.bytes);
-        return Err(Error::new(Kind::TooBig, reason));
+    match native {
+        Some(native) => column(codec, native),
+        None => Ok(Stored { bytes: codec.serialise(input)?.into(), flags: PICKLE }),
     }
+}
+
+/// The same for a tree.
+pub(super) fn encode_tree(codec: &Codec, tree: &Tree) -> Result<Stored> {
+    match native_root(tree) {
+        Some(native) => column(codec, native),
+        None => Ok(Stored { bytes: codec.pickled(Value::Tree(tree))?.into(), flags: PICKLE }),
+    }
+}
+
+/// What is a column of its own type.
+fn column(codec: &Codec, (flags, bytes): (u32, Vec<u8>)) -> Result<Stored> {
+    codec.within_limit(&bytes)?;
     Ok(Stored { bytes: bytes.into(), flags })
 }
 
@@ -62,6 +65,7 @@ fn native_root(tree: &Tree) -> Option<(u32, Vec<u8>)> {
             let bytes = tree.tables.slice(span);
             std::str::from_utf8(bytes).is_ok().then(|| (TEXT, bytes.to_vec()))
         }
+        Node::Bytes(span) => Some((BYTES, tree.tables.slice(span).to_vec())),
         _ => None,
     }
 }
@@ -91,6 +95,25 @@ pub(super) fn decode(codec: &Codec, stored: &Stored) -> Result<Tree> {
         }
     };
     Ok(Tree { tables, root })
+}
+
+/// What [`Codec::unwrapped`] does with what is no pickle.
+pub(super) fn unwrapped(codec: &Codec, stored: &Stored) -> Result<Unwrapped> {
+    Ok(match stored.flags {
+        TEXT => Unwrapped::Text(stored.bytes.clone()),
+        BYTES => Unwrapped::Bytes(stored.bytes.clone()),
+        _ => match glance(codec, stored.as_ref()) {
+            Some(Glance::Null) => Unwrapped::Null,
+            Some(Glance::Int(int)) => Unwrapped::Number(Number::Int(int.into())),
+            Some(Glance::Float(float)) => Unwrapped::Number(Number::Float(float)),
+            _ => return Err(broken("a number that is none")),
+        },
+    })
+}
+
+/// Refuses what Pyot's `pickle.loads` would: what diskcache did not keep as `bytes`.
+pub(super) fn check_of_pyot(flags: u32) -> Result<()> {
+    if flags == BYTES { Ok(()) } else { Err(broken("not bytes, so Pyot has not written it")) }
 }
 
 /// What [`Codec::glance`] does with what is no pickle.
@@ -181,6 +204,27 @@ mod tests {
         let bytes = Stored { bytes: Bytes::from_static(b"\xff"), flags: BYTES };
         assert_eq!(CODEC.glance(bytes.as_ref()), Some(Glance::Bytes(b"\xff")));
         assert_eq!(CODEC.decode(&bytes).unwrap().kind(), ValueKind::Bytes);
+    }
+
+    #[test]
+    fn pyot_keeps_pickles_as_bytes() {
+        let codec = Codec { form: Form::PyotDisk, ..CODEC };
+        for (text, pickle) in [
+            ("1", &b"\x80\x05K\x01."[..]),
+            ("null", b"\x80\x05N."),
+            ("\"x\"", b"\x80\x05\x95\x05\0\0\0\0\0\0\0\x8c\x01x\x94."),
+        ] {
+            let stored = codec.encode(Input::Json(text.as_bytes())).unwrap();
+            assert_eq!((stored.flags, &*stored.bytes), (BYTES, pickle));
+            assert!(codec.glance(stored.as_ref()).is_some());
+            assert_eq!(json::write(&codec.decode(&stored).unwrap(), &codec.limits).unwrap().0, text);
+        }
+        assert_eq!(codec.encode(Input::Stored(b"\x80\x05N.")).unwrap().flags, BYTES);
+        for flags in [PICKLE, INT, TEXT, FLOAT, NULL] {
+            let stored = Stored { bytes: Bytes::from_static(b"\x80\x05K\x01."), flags };
+            assert_eq!(codec.decode(&stored).err().map(|error| error.kind()), Some(Kind::Undecodable));
+            assert_eq!(codec.glance(stored.as_ref()), None);
+        }
     }
 
     #[test]

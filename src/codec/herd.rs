@@ -7,7 +7,7 @@ use num_traits::{Signed, ToPrimitive};
 use super::pickle::write::{self, Class, Value};
 use super::{Codec, Form, Input, Serializer, json};
 use crate::error::{Error, Kind, Result};
-use crate::stored::Stored;
+use crate::stored::{Stored, StoredRef};
 use crate::value::arena::{GroupKind, Node, Tables};
 use crate::value::{Limits, Number, Tree};
 
@@ -41,7 +41,7 @@ impl Codec {
     /// As [`Codec::encode`] has them; [`Kind::Type`] where the serializer is not pickle, since no other can write the
     /// marker.
     pub fn encode_herd(&self, input: Input<'_>, deadline: i64) -> Result<Stored> {
-        if let Input::Stored(bytes) = input {
+        if let Input::Stored(bytes) | Input::Ready(StoredRef { bytes, .. }) = input {
             return Ok(self.within_limit(bytes)?.to_vec().into());
         }
         let Serializer::Pickle(protocol) = self.serializer else {
@@ -81,7 +81,9 @@ pub fn write(marker: Marker, input: Input<'_>, deadline: i64, protocol: u8, limi
             read = json::read(text, limits)?;
             Value::Tree(&read)
         }
-        Input::Stored(_) => return Err(Error::new(Kind::Invalid, "a serialised value cannot be pickled again")),
+        Input::Stored(_) | Input::Ready(_) => {
+            return Err(Error::new(Kind::Invalid, "a serialised value cannot be pickled again"));
+        }
     };
     write::tagged(marker.class(), value, deadline, protocol, limits)
 }

@@ -5,6 +5,7 @@
 
 use bytes::Bytes;
 
+use super::carry::Unwrapped;
 use super::{Codec, Form, Glance, Input, Value, digits, glance, json, pickle, raw, tree_of};
 use crate::error::{Error, Kind, Result};
 use crate::stored::{Stored, StoredRef};
@@ -30,26 +31,38 @@ const MIN_COMPRESSED: usize = 400;
 
 /// The value and the flags to store.
 pub(super) fn encode(codec: &Codec, input: Input<'_>) -> Result<Stored> {
-    let int_flag = if codec.form == Form::PyLibMc { LONG } else { INTEGER };
-    let pickled = |tree: &Tree| codec.pickled(Value::Tree(tree));
     let (flags, bytes) = match input {
-        Input::Stored(bytes) => (PICKLE, codec.within_limit(bytes)?.to_vec()),
+        Input::Stored(bytes) | Input::Ready(StoredRef { bytes, .. }) => (PICKLE, codec.within_limit(bytes)?.to_vec()),
         Input::Bytes(bytes) => (BYTES, codec.within_limit(bytes)?.to_vec()),
         Input::Text(text) => (TEXT, codec.within_limit(text.as_bytes())?.to_vec()),
-        Input::Number(Number::Int(int)) => (int_flag, digits(int)?),
+        Input::Number(Number::Int(int)) => (int_flag(codec), digits(int)?),
         Input::Number(number) => (PICKLE, codec.pickled(Value::Number(number))?),
-        Input::Json(text) => {
-            let tree = json::read(text, &codec.limits)?;
-            match tree.root {
-                Node::Text { span, .. } => (TEXT, codec.within_limit(utf8(tree.tables.slice(span))?)?.to_vec()),
-                Node::Bool(truth) if codec.form == Form::PyLibMc => (INTEGER, vec![b'0' + u8::from(truth)]),
-                _ => match tree.int_text() {
-                    Some(text) => (int_flag, text?.into_bytes()),
-                    None => (PICKLE, pickled(&tree)?),
-                },
-            }
-        }
+        Input::Json(text) => return encode_tree(codec, &json::read(text, &codec.limits)?),
     };
+    packed(codec, flags, bytes)
+}
+
+/// The same for a tree.
+pub(super) fn encode_tree(codec: &Codec, tree: &Tree) -> Result<Stored> {
+    let whole = |span| codec.within_limit(tree.tables.slice(span));
+    let (flags, bytes) = match tree.root {
+        Node::Text { span, .. } => (TEXT, utf8(whole(span)?)?.to_vec()),
+        Node::Bytes(span) => (BYTES, whole(span)?.to_vec()),
+        Node::Bool(truth) if codec.form == Form::PyLibMc => (INTEGER, vec![b'0' + u8::from(truth)]),
+        _ => match tree.int_text() {
+            Some(text) => (int_flag(codec), text?.into_bytes()),
+            None => (PICKLE, codec.pickled(Value::Tree(tree))?),
+        },
+    };
+    packed(codec, flags, bytes)
+}
+
+fn int_flag(codec: &Codec) -> u32 {
+    if codec.form == Form::PyLibMc { LONG } else { INTEGER }
+}
+
+/// What is stored for bytes: with `compressed_serde`, fewer.
+fn packed(codec: &Codec, flags: u32, bytes: Vec<u8>) -> Result<Stored> {
     match codec.form {
         Form::PyMemcache { compressed: true } if bytes.len() > MIN_COMPRESSED => shortest(flags, bytes),
         _ => Ok(Stored { bytes: bytes.into(), flags }),
@@ -64,26 +77,44 @@ fn utf8(text: &[u8]) -> Result<&[u8]> {
 /// Reads either client's values. Where the two differ: a value with the flag of compression that is no zlib stream is
 /// read as it is, as pymemcache does, and what cannot be unpickled is an error, as with pylibmc (M-8).
 pub(super) fn decode(codec: &Codec, stored: &Stored) -> Result<Tree> {
-    let bytes = if is_compressed(stored.as_ref()) {
-        let limit = codec.limits.bytes;
-        zlib::value(&stored.bytes, limit).map_err(|fault| fault.error("the zlib stream", limit))?.into()
-    } else {
-        stored.bytes.clone()
-    };
+    let bytes = inflated(codec, stored)?;
     match Kept::of(stored.flags) {
         Kept::Bytes => whole(&bytes, &codec.limits, Node::Bytes),
         Kept::Text if std::str::from_utf8(&bytes).is_err() => Err(broken("the text is not UTF-8")),
         Kept::Text => whole(&bytes, &codec.limits, |span| Node::Text { share: 0, span }),
-        Kept::Digits => {
-            codec.within_limit(&bytes)?;
-            // M-9: memcached leaves blanks behind a number that became shorter, which int() takes off.
-            tree_of(
-                raw::int(&bytes).ok_or_else(|| broken("the value is not the number that its flags say"))?,
-                &codec.limits,
-            )
-        }
+        Kept::Digits => tree_of(number(codec, &bytes)?, &codec.limits),
         Kept::Pickle => pickle::read::read(&bytes, &codec.limits),
     }
+}
+
+/// What [`Codec::unwrapped`] does.
+pub(super) fn unwrapped(codec: &Codec, stored: &Stored) -> Result<Unwrapped> {
+    let bytes = inflated(codec, stored)?;
+    Ok(match Kept::of(stored.flags) {
+        Kept::Bytes => Unwrapped::Bytes(bytes),
+        Kept::Text => Unwrapped::Text(bytes),
+        Kept::Digits => Unwrapped::Number(Number::Int(number(codec, &bytes)?.into())),
+        Kept::Pickle => Unwrapped::Serialised(bytes),
+    })
+}
+
+/// What [`Codec::wrapped`] does with a pickle.
+pub(super) fn wrapped(codec: &Codec, pickle: &[u8]) -> Result<Stored> {
+    packed(codec, PICKLE, codec.within_limit(pickle)?.to_vec())
+}
+
+/// The bytes that the flags without [`COMPRESSED`] are about.
+fn inflated(codec: &Codec, stored: &Stored) -> Result<Bytes> {
+    if !is_compressed(stored.as_ref()) {
+        return Ok(stored.bytes.clone());
+    }
+    let limit = codec.limits.bytes;
+    Ok(zlib::value(&stored.bytes, limit).map_err(|fault| fault.error("the zlib stream", limit))?.into())
+}
+
+fn number(codec: &Codec, digits: &[u8]) -> Result<raw::Int> {
+    // M-9: memcached leaves blanks behind a number that became shorter, which int() takes off.
+    raw::int(codec.within_limit(digits)?).ok_or_else(|| broken("the value is not the number that its flags say"))
 }
 
 /// The short cut of [`Codec::glance`].

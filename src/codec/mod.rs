@@ -15,6 +15,7 @@ use crate::stored::{Stored, StoredRef};
 use crate::value::arena::{Node, Tables};
 use crate::value::{self, Limits, Number, Tree};
 
+pub mod carry;
 pub mod compress;
 #[cfg(feature = "diskcache")]
 pub mod diskcache;
@@ -80,6 +81,9 @@ pub enum Form {
     /// diskcache: texts, bytes, floats and ints of 64 bits are columns of their own type (1.17).
     #[cfg(feature = "diskcache")]
     DiskCache,
+    /// Pyot's DiskCache: diskcache's column of bytes, and in it the serializer's bytes for everything (2.6).
+    #[cfg(feature = "diskcache")]
+    PyotDisk,
 }
 
 /// A value on its way in.
@@ -95,6 +99,8 @@ pub enum Input<'a> {
     Number(&'a Number),
     /// Serialised already (and compressed); with memcached and diskcache, a pickle.
     Stored(&'a [u8]),
+    /// What is to be stored, with its flags: made by [`Codec::carry`] for this very cache.
+    Ready(StoredRef<'a>),
 }
 
 /// A stored value that could be understood without decoding it as a whole.
@@ -127,36 +133,67 @@ impl Codec {
     /// [`Kind::Invalid`] for a text that is not JSON, [`Kind::Type`] for what the serializer cannot write,
     /// [`Kind::TooBig`] for what exceeds the limits and for ints of more than 4300 digits.
     pub fn encode(&self, input: Input<'_>) -> Result<Stored> {
+        if let Input::Ready(StoredRef { bytes, flags }) = input {
+            return Ok(Stored { bytes: self.within_limit(bytes)?.to_vec().into(), flags });
+        }
         match self.form {
             Form::Pickle | Form::RedisIntegers | Form::ValkeyNumbers => self.numbers_or_serialised(input),
             #[cfg(feature = "memcached")]
             Form::PyMemcache { .. } | Form::PyLibMc => memcached::encode(self, input),
             #[cfg(feature = "diskcache")]
             Form::DiskCache => diskcache::encode(self, input),
+            #[cfg(feature = "diskcache")]
+            Form::PyotDisk => Ok(Stored { bytes: self.serialise(input)?.into(), flags: diskcache::BYTES }),
+        }
+    }
+
+    /// The same for a value that was read: from JSON, or from another cache.
+    ///
+    /// # Errors
+    ///
+    /// As [`Codec::encode`] has them; [`Kind::Unsupported`] for what no pickle can be written of.
+    fn encode_tree(&self, tree: &Tree) -> Result<Stored> {
+        match self.form {
+            Form::Pickle | Form::RedisIntegers | Form::ValkeyNumbers => self.number_or_tree(tree),
+            #[cfg(feature = "memcached")]
+            Form::PyMemcache { .. } | Form::PyLibMc => memcached::encode_tree(self, tree),
+            #[cfg(feature = "diskcache")]
+            Form::DiskCache => diskcache::encode_tree(self, tree),
+            #[cfg(feature = "diskcache")]
+            Form::PyotDisk => Ok(Stored { bytes: self.serialise_tree(tree)?.into(), flags: diskcache::BYTES }),
         }
     }
 
     /// Bare digits where the form says so, else serialised and compressed (DR-10).
     fn numbers_or_serialised(&self, input: Input<'_>) -> Result<Stored> {
-        let raw_integers = self.form != Form::Pickle;
-        let raw_floats = self.form == Form::ValkeyNumbers;
         let serialised = match input {
             Input::Stored(bytes) => return Ok(self.within_limit(bytes)?.to_vec().into()),
-            Input::Number(Number::Int(int)) if raw_integers => return Ok(digits(int)?.into()),
-            Input::Number(Number::Float(float)) if raw_floats => return Ok(float::repr(*float).into_bytes().into()),
-            Input::Json(text) => {
-                let tree = json::read(text, &self.limits)?;
-                if let Some(text) = tree.int_text().filter(|_| raw_integers) {
-                    return Ok(text?.into_bytes().into()); // R-4, DR-10
-                }
-                if let Some(float) = tree.float().filter(|_| raw_floats) {
-                    return Ok(float::repr(float).into_bytes().into()); // 1.16
-                }
-                self.serialise_tree(&tree)?
+            Input::Number(Number::Int(int)) if self.has_bare_ints() => return Ok(digits(int)?.into()),
+            Input::Number(Number::Float(float)) if self.has_bare_floats() => {
+                return Ok(float::repr(*float).into_bytes().into());
             }
+            Input::Json(text) => return self.number_or_tree(&json::read(text, &self.limits)?),
             input => self.serialise(input)?,
         };
         Ok(self.compressor.compress(serialised, &self.limits)?.into())
+    }
+
+    fn number_or_tree(&self, tree: &Tree) -> Result<Stored> {
+        if let Some(text) = tree.int_text().filter(|_| self.has_bare_ints()) {
+            return Ok(text?.into_bytes().into()); // R-4, DR-10
+        }
+        if let Some(float) = tree.float().filter(|_| self.has_bare_floats()) {
+            return Ok(float::repr(float).into_bytes().into()); // 1.16
+        }
+        Ok(self.compressor.compress(self.serialise_tree(tree)?, &self.limits)?.into())
+    }
+
+    fn has_bare_ints(&self) -> bool {
+        matches!(self.form, Form::RedisIntegers | Form::ValkeyNumbers)
+    }
+
+    fn has_bare_floats(&self) -> bool {
+        self.form == Form::ValkeyNumbers
     }
 
     /// What the serializer makes of a value.
@@ -164,7 +201,7 @@ impl Codec {
         let limits = &self.limits;
         match &self.serializer {
             Serializer::Pickle(_) => match input {
-                Input::Stored(bytes) => Ok(self.within_limit(bytes)?.to_vec()),
+                Input::Stored(bytes) | Input::Ready(StoredRef { bytes, .. }) => Ok(self.within_limit(bytes)?.to_vec()),
                 Input::Bytes(bytes) => self.pickled(Value::Bytes(bytes)),
                 Input::Text(text) => self.pickled(Value::Text(text)),
                 Input::Number(number) => self.pickled(Value::Number(number)),
@@ -217,6 +254,8 @@ impl Codec {
             Form::DiskCache if stored.flags != diskcache::PICKLE => return diskcache::decode(self, stored),
             #[cfg(feature = "diskcache")]
             Form::DiskCache => {}
+            #[cfg(feature = "diskcache")]
+            Form::PyotDisk => diskcache::check_of_pyot(stored.flags)?,
         }
         self.deserialise(&self.compressor.decompress(bytes, &self.limits)?)
     }
@@ -257,6 +296,10 @@ impl Codec {
             Form::DiskCache if stored.flags != diskcache::PICKLE => diskcache::glance(self, stored),
             #[cfg(feature = "diskcache")]
             Form::DiskCache => glance::pickled(stored.bytes, &self.limits),
+            #[cfg(feature = "diskcache")]
+            Form::PyotDisk if stored.flags == diskcache::BYTES => glance::pickled(stored.bytes, &self.limits),
+            #[cfg(feature = "diskcache")]
+            Form::PyotDisk => None,
         }
     }
 

@@ -15,6 +15,15 @@ pub enum Int {
     Big(BigInt),
 }
 
+impl From<Int> for BigInt {
+    fn from(int: Int) -> Self {
+        match int {
+            Int::Small(value) => value.into(),
+            Int::Big(value) => value,
+        }
+    }
+}
+
 /// A number that stands for itself.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Bare {

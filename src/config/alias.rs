@@ -8,6 +8,7 @@ use std::time::Duration;
 use super::database::Database;
 use super::diskcache::DiskCache;
 use super::memcached::Memcached;
+use super::pipelines::Pipeline;
 use crate::key::KeyRules;
 use crate::timeout::Ttl;
 use crate::value::Limits;
@@ -17,6 +18,8 @@ use crate::value::Limits;
 pub struct Config {
     /// The aliases, in the order of the document.
     pub aliases: Vec<Alias>,
+    /// The pipelines, in the order of the document.
+    pub pipelines: Vec<Pipeline>,
     /// What Django would ignore or misread, each with its JSON path in the text.
     pub warnings: Vec<String>,
 }
@@ -38,6 +41,9 @@ pub struct Alias {
     pub compressor: Compressor,
     /// What BACKEND names, with its own settings.
     pub family: Family,
+    /// Whether it was made for a cache store of Pyot's own (`crate::config::LevelKind`): then every value is a pickle,
+    /// numbers too, on diskcache in `bytes`; and nobody looks at keys.
+    pub is_of_pyot: bool,
     /// larder's own settings, from `"LARDER"`.
     pub settings: Settings,
 }
@@ -127,6 +133,11 @@ pub enum Family {
         /// The name.
         name: String,
     },
+    /// A memory of its own, for Pyot's Omnistone.
+    Private {
+        /// Tells it from the others of this process.
+        id: u64,
+    },
     /// `filebased.FileBasedCache`: LOCATION is a directory (FB-1).
     File {
         /// The directory, absolute.
@@ -159,6 +170,7 @@ impl fmt::Debug for Family {
             |text: &str| if text.contains('@') || text.contains(":/") { "…".to_owned() } else { text.to_owned() };
         match self {
             Self::Memory { name } => f.debug_struct("Memory").field("name", &place(name)).finish(),
+            Self::Private { id } => f.debug_struct("Private").field("id", id).finish(),
             Self::File { directory } => {
                 f.debug_struct("File").field("directory", &place(&directory.to_string_lossy())).finish()
             }
@@ -245,6 +257,27 @@ pub struct Redis {
     pub max_connections: usize,
     /// IGNORE_EXCEPTIONS (DR-15).
     pub ignore_exceptions: bool,
+    /// What of it is kept in the process (`"LARDER": {"NEAR_CACHE": …}`); `None`: nothing.
+    pub near: Option<NearCache>,
+}
+
+/// What is kept in the process of the values that are read from Redis.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct NearCache {
+    /// `MAX_ENTRIES`: so many values at most.
+    pub max_entries: usize,
+    /// `MAX_BYTES`: so many bytes at most, keys and what is around them included.
+    pub max_bytes: usize,
+    /// `TIMEOUT`: none is kept longer.
+    pub timeout: Duration,
+    /// What the made keys begin with that are kept; empty: anything.
+    pub prefix: Vec<u8>,
+}
+
+impl Default for NearCache {
+    fn default() -> Self {
+        Self { max_entries: 10_000, max_bytes: 64 << 20, timeout: Duration::from_mins(1), prefix: Vec::new() }
+    }
 }
 
 /// When calls to a server that fails again and again are to fail at once.

@@ -8,7 +8,7 @@ use super::alias::{Family, Serializer};
 use super::class::Classes;
 use super::entry::{Built, Entry};
 use super::names::did_you_mean;
-use super::place::{Report, Setting, working_directory};
+use super::place::{Place, Report, Setting, working_directory};
 use super::python::int;
 use crate::error::Result;
 
@@ -72,15 +72,29 @@ const DISKS: Classes<()> = Classes {
 
 /// Reads what is this backend's own.
 pub(super) fn read(entry: &Entry<'_>, report: &mut Report) -> Result<Built> {
-    let directory = directory(entry, report)?;
-    let shards = shards(entry, report)?;
-    if let Some(timeout) = entry.top("DATABASE_TIMEOUT")
-        && !timeout.value.is_number()
-    {
-        return Err(timeout.must_be("a number of seconds", report));
+    let directory = directory(entry.top("LOCATION").as_ref(), &entry.place.at("LOCATION"), report)?;
+    let shards = shards(entry.top("SHARDS").as_ref(), report)?;
+    check_timeout(entry.top("DATABASE_TIMEOUT").as_ref(), report)?;
+    build(directory, shards, entry.options(), report)
+}
+
+/// diskcache's `timeout`: seconds that it waits for a lock, which has no effect here.
+pub(super) fn check_timeout(timeout: Option<&Setting<'_>>, report: &Report) -> Result<()> {
+    match timeout.filter(|timeout| !timeout.value.is_number()) {
+        Some(timeout) => Err(timeout.must_be("a number of seconds", report)),
+        None => Ok(()),
     }
+}
+
+/// The backend with these of diskcache's settings.
+pub(super) fn build<'a>(
+    directory: PathBuf,
+    shards: u16,
+    options: impl Iterator<Item = (&'a str, Setting<'a>)>,
+    report: &mut Report,
+) -> Result<Built> {
     let (mut settings, mut protocol, mut lacking) = (Vec::new(), 5, None);
-    for (name, setting) in entry.options() {
+    for (name, setting) in options {
         match name {
             "disk" => lacking = lacking.or(DISKS.lacking(&setting, report)?),
             "directory" | "shards" | "timeout" => {
@@ -108,10 +122,9 @@ pub(super) fn read(entry: &Entry<'_>, report: &mut Report) -> Result<Built> {
     Ok(Built { serializer: Serializer::Pickle(protocol), ..Built::plain(family) })
 }
 
-/// LOCATION, with `~` and `$NAME` replaced as diskcache does it.
-fn directory(entry: &Entry<'_>, report: &mut Report) -> Result<PathBuf> {
-    let place = entry.place.at("LOCATION");
-    let location = match entry.top("LOCATION") {
+/// LOCATION, or what stands for it, with `~` and `$NAME` replaced as diskcache does it.
+pub(super) fn directory(location: Option<&Setting<'_>>, place: &Place, report: &mut Report) -> Result<PathBuf> {
+    let location = match location {
         Some(location) => location.text(report)?,
         None => "",
     };
@@ -135,7 +148,7 @@ fn directory(entry: &Entry<'_>, report: &mut Report) -> Result<PathBuf> {
     if location.starts_with('/') {
         return Ok(location.into());
     }
-    Ok(working_directory(&place, "", report)?.join(location))
+    Ok(working_directory(place, "", report)?.join(location))
 }
 
 /// `os.path.expandvars`: `$NAME` and `${NAME}` where there is such a variable; the rest stays.
@@ -158,8 +171,9 @@ fn with_variables(text: &str, variable: &dyn Fn(&str) -> Option<String>) -> Stri
     made + rest
 }
 
-fn shards(entry: &Entry<'_>, report: &Report) -> Result<u16> {
-    let Some(setting) = entry.top("SHARDS") else { return Ok(8) };
+/// SHARDS.
+pub(super) fn shards(setting: Option<&Setting<'_>>, report: &Report) -> Result<u16> {
+    let Some(setting) = setting else { return Ok(8) };
     let whole = setting.value.is_u64() || setting.value.is_string();
     let number = int(setting.value).filter(|_| whole).and_then(|number| u16::try_from(number).ok());
     number

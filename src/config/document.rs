@@ -14,8 +14,9 @@ pub const LONGEST_DOCUMENT: usize = 16 << 20;
 /// The deepest nesting. The JSON reader uses the stack for each level, and threads may have small ones.
 const DEEPEST: usize = 32;
 
-/// What Django keeps outside CACHES and larder knows (A, DR-4).
-const SIBLINGS: [&str; 36] = [
+/// What Django keeps outside CACHES and larder knows (A, DR-4), and larder's own PIPELINES.
+const SIBLINGS: [&str; 37] = [
+    "PIPELINES",
     "DATABASES",
     "USE_TZ",
     "TIME_ZONE",
@@ -126,7 +127,7 @@ fn take_apart(value: Value, report: &mut Report) -> Result<Document> {
             .error(format_args!("stands outside an alias; the document must look like {FORM}")));
     }
     for (name, value) in &siblings {
-        if !value.is_object() {
+        if !value.is_object() || (name == "PIPELINES" && value.get("BACKEND").is_none()) {
             let reason = if SIBLINGS.contains(&name.as_str()) {
                 format!("stands beside CACHES, but there is no CACHES; the document must look like {FORM}")
             } else {

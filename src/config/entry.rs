@@ -14,7 +14,8 @@ use super::own::Own;
 use super::place::{Place, Report, Setting, working_directory};
 use super::python::{int, text};
 use super::{
-    Registered, core_redis, database, diskcache, django_redis, django_valkey, key_function, memcached, reverse_key,
+    Registered, core_redis, database, diskcache, django_redis, django_valkey, key_function, memcached, near,
+    reverse_key,
 };
 use crate::error::Result;
 use crate::key::{KeyFunction, KeyRules, ReverseKey};
@@ -196,19 +197,37 @@ pub(super) fn read(name: &str, value: &Value, place: Place, beside: &Beside<'_>,
             reason: format!("{}: {what} is not in this version of larder", entry.place.at("BACKEND")),
         }),
     };
-    let family = in_this_build(built.family, &built.compressor, &entry.place);
-    let budget = own.timeout.or(built.timeout).unwrap_or(BUDGET);
-    let settings = Settings { budget, limits: own.limits, undecodable_is_miss: own.undecodable_is_miss };
-    Ok(Alias {
-        name: Arc::from(name),
-        keys,
-        ttl,
-        culling,
-        serializer: built.serializer,
-        compressor: built.compressor,
-        family,
-        settings,
-    })
+    Common { keys, ttl, culling }.with(name, built, own, &entry.place)
+}
+
+/// What every alias has, whatever its backend is.
+pub(super) struct Common {
+    /// How keys are made.
+    pub keys: KeyRules,
+    /// The default time to live.
+    pub ttl: Ttl,
+    /// When a local backend culls.
+    pub culling: Culling,
+}
+
+impl Common {
+    /// The alias; its entry stands at `place`.
+    pub fn with(self, name: &str, built: Built, own: Own, place: &Place) -> Result<Alias> {
+        let budget = own.timeout.or(built.timeout).unwrap_or(BUDGET);
+        let mut family = in_this_build(built.family, &built.compressor, place);
+        near::take(&mut family, own.near, &self.keys)?;
+        Ok(Alias {
+            name: Arc::from(name),
+            keys: self.keys,
+            ttl: self.ttl,
+            culling: self.culling,
+            family,
+            serializer: built.serializer,
+            compressor: built.compressor,
+            is_of_pyot: false,
+            settings: Settings { budget, limits: own.limits, undecodable_is_miss: own.undecodable_is_miss },
+        })
+    }
 }
 
 /// which backend the entry names.
@@ -438,7 +457,7 @@ fn without_dots(path: &Path) -> PathBuf {
 fn in_this_build(family: Family, compressor: &Compressor, place: &Place) -> Family {
     let is_built_in = !matches!(compressor.method, CompressorMethod::Identity | CompressorMethod::Own(_));
     let (is_there, feature) = match &family {
-        Family::Memory { .. } => (cfg!(feature = "memory"), "memory"),
+        Family::Memory { .. } | Family::Private { .. } => (cfg!(feature = "memory"), "memory"),
         Family::File { .. } => (cfg!(feature = "file"), "file"),
         Family::Redis(_) if cfg!(feature = "redis") && is_built_in => (cfg!(feature = "compressors"), "compressors"),
         Family::Plugged(_) if is_built_in => (cfg!(feature = "compressors"), "compressors"),

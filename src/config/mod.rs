@@ -12,7 +12,7 @@
 //! `DJANGO_REDIS_CONNECTION_FACTORY` and `CACHE_HERD_TIMEOUT` are honoured, `DJANGO_VALKEY_IGNORE_EXCEPTIONS`,
 //! `DJANGO_VALKEY_CONNECTION_FACTORY` and `CACHE_COMPRESS_MIN_LENGTH` by django-valkey's aliases, and so are `DATABASES`,
 //! `USE_TZ` (true where it is not there) and `TIME_ZONE` (`America/Chicago` where it is not there, as in Django) by
-//! database aliases. `DJANGO_REDIS_` and `DJANGO_VALKEY_` with `SCAN_ITERSIZE`, `LOG_IGNORED_EXCEPTIONS`, `LOGGER` and
+//! database aliases, and `PIPELINES`, larder's own, below. `DJANGO_REDIS_` and `DJANGO_VALKEY_` with `SCAN_ITERSIZE`, `LOG_IGNORED_EXCEPTIONS`, `LOGGER` and
 //! `CLOSE_CONNECTION`, `CACHE_COMPRESS_LEVEL`, and what says how a compressor works (`COMPRESS_…`, `DECOMPRESS_…`) are
 //! accepted and have no effect, but that django-valkey's aliases cannot be opened where they make a format of their own.
 //! Names that begin with `$` or `_` are the writer's
@@ -55,7 +55,9 @@
 //! | `DATABASE` | `default` | which of `DATABASES` a database alias is in |
 //! | `UNDECODABLE` | `error` | `miss`: what cannot be decoded, or not within the limits, is a miss for those who read it |
 //!
-//! All but the last three are whole numbers greater than 0, and so are the two in `BREAKER`; other names are errors.
+//! | `NEAR_CACHE` | `false` | what of a Redis alias is kept in the process (docs/near_cache.md): an object with `MAX_ENTRIES` (10,000), `MAX_BYTES` (64 MiB) and `TIMEOUT` (60 seconds), or `true`, which is all of these. On one server, or on several with ShardClient; with replicas, Sentinels or HerdClient, and on other backends, it is an error |
+//!
+//! All but the last four are whole numbers greater than 0, and so are the two in `BREAKER`; other names are errors.
 //!
 //! # Backends
 //!
@@ -257,6 +259,43 @@
 //! server's), `unix_socket`, `connect_timeout`, `read_timeout` and `write_timeout` (the longer one is the time of a call),
 //! `ssl` (`ca`, `cert`, `key`), `ssl_mode`. Python's own arguments change nothing. `read_default_file`, `auth_plugin` and
 //! the like are not in this version.
+//!
+//! # `PIPELINES`
+//!
+//! Model name → list of Pyot's stores, in order (PY-S1). Models are compared in lower case. At most 256 pipelines of at most
+//! 32 stores. Names in them are upper-case or lower-case; mixed case is an error. Or an object:
+//!
+//! | name | default | meaning |
+//! |---|---|---|
+//! | `PIPELINE`, `STORES` | required | the list of stores (Pyot 6 calls it `stores`) |
+//! | `PYOT` | 3 | 3 or 6: whose keys and tables |
+//! | `UNICODE` | none | one of [`UNICODE_VERSIONS`], in quotes: what Python's `repr` escapes |
+//! | `WRITE_BACK_TTL` | `remaining` | or `full`: for how long what a later store had is kept in the stores before it |
+//! | `ON_STORE_ERROR` | `skip` | or `fail`: what becomes of a call when a store fails |
+//! | `LOAD` | | `TIMEOUT_MS` (30000), `LOCK` (`{"ALIAS": …, "TTL_MS": 30000}`, or the alias), `GRACE_MS` (0), `EARLY` (0 to 100: 0), `JITTER` (0 to 0.5: 0) |
+//! | `MODEL` | | the pipeline's name, or an error |
+//!
+//! `DEFAULT_REGION`, `DEFAULT_PLATFORM`, `DEFAULT_LOCALE`, `DEFAULT_VERSION`, `LOCALE_MAP`, `NAME` and `DEFAULT` have no effect,
+//! with a warning; other names are errors.
+//!
+//! Every store has `BACKEND`, `EXPIRATIONS` and `LOG_LEVEL` (a number; 20 where it is not given).
+//!
+//! | BACKEND | arguments |
+//! |---|---|
+//! | `pyot.stores.DjangoCache` | `ALIAS`, one of CACHES (required, PY-S2) |
+//! | `pyot.stores.RedisCache` | `HOST` (127.0.0.1), `PORT` (6379), `DB` (0), `UNIX_SOCKET_PATH`, and redis-py's names; `LARDER` |
+//! | `pyot.stores.Omnistone` | `MAX_ENTRIES` (10000), `CULL_FRECUENCY` or `CULL_FREQUENCY` (2); `LARDER`. One in a pipeline, but with `"PYOT": 6` |
+//! | `pyot.stores.DiskCache` | `DIRECTORY` (required), `SHARDS` (8), `TIMEOUT` (no effect), and diskcache's settings; `LARDER` |
+//! | `pyot.stores.MongoDB` | not in this version |
+//!
+//! Each may also be written with its module, as Pyot 6 does: `pyot.stores.omnistone.Omnistone`. Services (`RiotAPI`, `CDragon`,
+//! `DDragon`, `MerakiCDN`) are errors that name the loader, and so are arguments that a store does not have.
+//!
+//! EXPIRATIONS: endpoint → a number of seconds, or the text of one (0: neither read nor stored, -1: for ever, else not
+//! negative), or a duration (`1h30m`, `PT1H30M`; units w, d, h, m, s). Fractions are cut off, with a warning (PY-E3). `lol`, `tft`,
+//! `lor`, `val` and `riot` have tables of their own (of Pyot 3.1.1 or 6.0.9, and `status_v3_shard_data`), and other names are
+//! errors there; any other model has what is named. `"*"` is every endpoint that EXPIRATIONS does not name, and replaces the
+//! tables' own times.
 
 mod alias;
 mod class;
@@ -274,7 +313,9 @@ mod layout;
 mod memcached;
 mod memcached_servers;
 mod names;
+mod near;
 mod own;
+mod pipelines;
 mod place;
 mod pylibmc;
 mod python;
@@ -287,13 +328,17 @@ mod url;
 
 pub use alias::{
     Address, Alias, BreakerRule, CertificateCheck, Compressor, CompressorMethod, Config, Culling, Family, Flavor,
-    Keepalive, Layout, Named, Plugged, Redis, Resting, Serializer, Server, Service, Settings, Tls,
+    Keepalive, Layout, Named, NearCache, Plugged, Redis, Resting, Serializer, Server, Service, Settings, Tls,
 };
 pub use database::{Database, Engine, Login, MySql, Postgres, Reach, Sqlite, SqliteFile, SslMode, Times};
 pub use diskcache::{DiskCache, MOST_SHARDS, Scalar};
 pub use document::LONGEST_DOCUMENT;
 pub use memcached::{Choice, Client, Failover, Hash, Memcached, MemcachedServer, Ring};
 pub use names::nearest;
+pub use pipelines::{
+    Expirations, Expiry, Level, LevelKind, LoadLock, Loading, OnStoreError, Pipeline, TokenForm, UNICODE_VERSIONS,
+    WriteBack,
+};
 
 use std::sync::Arc;
 
@@ -333,5 +378,6 @@ pub fn read_with(text: &[u8], environment: &dyn Fn(&str) -> Option<String>, regi
     if !document.aliases.contains_key("default") {
         report.warn(&document.place, "has no alias named default, which Django wants (caches.E001)");
     }
-    Ok(Config { aliases, warnings: report.into_warnings() })
+    let pipelines = pipelines::read(&document.siblings, &aliases, &mut report)?;
+    Ok(Config { aliases, pipelines, warnings: report.into_warnings() })
 }

@@ -2,18 +2,19 @@
 
 use std::time::Duration;
 
-use super::alias::{BreakerRule, Named};
+use super::alias::{BreakerRule, Named, NearCache};
 use super::entry::Entry;
 use super::names::nearest;
-use super::place::{Report, Setting};
+use super::near;
+use super::place::{Place, Report, Setting};
 use super::python::int;
 use crate::error::Result;
 use crate::value::Limits;
 
 /// Calls never take longer.
-const LONGEST_CALL: Duration = Duration::from_hours(365 * 24);
+pub(super) const LONGEST_CALL: Duration = Duration::from_hours(365 * 24);
 
-const KNOWN: [&str; 8] = [
+const KNOWN: [&str; 9] = [
     "TIMEOUT_MS",
     "MAX_VALUE_BYTES",
     "MAX_VALUE_NODES",
@@ -22,6 +23,7 @@ const KNOWN: [&str; 8] = [
     "BREAKER",
     "DATABASE",
     "UNDECODABLE",
+    "NEAR_CACHE",
 ];
 
 /// What `BREAKER` has in it.
@@ -41,11 +43,18 @@ pub(super) struct Own {
     pub breaker: Option<BreakerRule>,
     /// DATABASE: which of DATABASES (DB-2).
     pub database: Option<Named<String>>,
+    /// NEAR_CACHE, and where it stands.
+    pub near: Option<(Place, NearCache)>,
 }
 
 impl Own {
     /// Reads the object, where there is one.
     pub fn read(entry: &Entry<'_>, is_remote: bool, report: &mut Report) -> Result<Self> {
+        Self::of(entry.top("LARDER"), is_remote, report)
+    }
+
+    /// Reads this object.
+    pub fn of(object: Option<Setting<'_>>, is_remote: bool, report: &mut Report) -> Result<Self> {
         let mut own = Self {
             timeout: None,
             max_connections: None,
@@ -53,8 +62,9 @@ impl Own {
             undecodable_is_miss: false,
             breaker: Some(BreakerRule::default()),
             database: None,
+            near: None,
         };
-        let Some(object) = entry.top("LARDER") else { return Ok(own) };
+        let Some(object) = object else { return Ok(own) };
         for (name, value) in object.object(report)? {
             let setting = Setting { place: object.place.at(name), value, secret: false };
             match name.as_str() {
@@ -74,6 +84,7 @@ impl Own {
                         _ => return Err(setting.must_be("\"error\" or \"miss\"", report)),
                     }
                 }
+                "NEAR_CACHE" => own.near = near::read(&setting, report)?.map(|near| (setting.place.clone(), near)),
                 "DATABASE" => {
                     let value = setting.text(report)?.to_owned();
                     own.database = Some(Named { place: setting.place.to_string().into(), value });
@@ -114,7 +125,7 @@ fn breaker(setting: &Setting<'_>, report: &Report) -> Result<Option<BreakerRule>
 }
 
 /// The known name that is near, else all of them.
-fn hint(name: &str, known: &[&str]) -> String {
+pub(super) fn hint(name: &str, known: &[&str]) -> String {
     match nearest(name, known.iter().copied()) {
         Some(found) => format!("; did you mean {found}?"),
         None => format!("; there are {}", known.join(", ")),
@@ -122,13 +133,13 @@ fn hint(name: &str, known: &[&str]) -> String {
 }
 
 /// A whole number greater than 0; a text of one too, since `${NAME}` makes texts.
-fn positive(setting: &Setting<'_>, report: &Report) -> Result<u64> {
+pub(super) fn positive(setting: &Setting<'_>, report: &Report) -> Result<u64> {
     let value = setting.value;
     let whole = value.is_u64() || value.is_i64() || value.is_string();
     let number = int(value).filter(|_| whole).and_then(|number| u64::try_from(number).ok());
     number.filter(|number| *number > 0).ok_or_else(|| setting.must_be("a whole number greater than 0", report))
 }
 
-fn size(setting: &Setting<'_>, report: &Report) -> Result<usize> {
+pub(super) fn size(setting: &Setting<'_>, report: &Report) -> Result<usize> {
     positive(setting, report).map(|number| usize::try_from(number).unwrap_or(usize::MAX))
 }

@@ -124,6 +124,7 @@ pub(super) fn build(
             connect: wanted.connect,
             max_connections: own.max_connections.unwrap_or_else(|| wanted.connections()),
             ignore_exceptions,
+            near: None, // see `near::take`
         }),
     };
     Ok(Built { timeout, ..Built::plain(family) })

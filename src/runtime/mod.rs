@@ -9,6 +9,8 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use tokio::sync::Semaphore;
+
 pub use self::callback::CallbackThread;
 pub use self::queue::{Event, Polled, Queue, Taken};
 pub use self::table::next_operation;
@@ -18,10 +20,18 @@ use crate::lock::{Condvar, Mutex};
 use crate::sys;
 
 /// Tokio, lazily. A context that is only used synchronously never starts a thread of it.
-#[derive(Default)]
 pub struct Runtime {
     state: Mutex<State>,
     threads: Arc<Threads>,
+    /// For threads inside of loaders.
+    loaders: Arc<Semaphore>,
+}
+
+impl Default for Runtime {
+    fn default() -> Self {
+        let loaders = Arc::new(Semaphore::new(LOADERS));
+        Self { state: Mutex::default(), threads: Arc::default(), loaders }
+    }
 }
 
 #[derive(Default)]
@@ -42,6 +52,9 @@ const WORKERS: usize = 1;
 
 /// Threads that may wait for files at the same time.
 const WAITERS: usize = 4;
+
+/// Threads that may be inside of programs' loaders at the same time, besides: these wait for long.
+const LOADERS: usize = 16;
 
 impl Runtime {
     /// A runtime that has not started.
@@ -93,7 +106,7 @@ impl Runtime {
         let make = || {
             tokio::runtime::Builder::new_multi_thread()
                 .worker_threads(WORKERS)
-                .max_blocking_threads(WAITERS)
+                .max_blocking_threads(WAITERS + LOADERS)
                 .thread_name("larder")
                 .on_thread_start(move || *starting.count.lock() += 1)
                 .on_thread_stop(move || {
@@ -127,6 +140,18 @@ impl Spawner for Runtime {
 
     fn spawn_blocking(&self, job: Box<dyn FnOnce() + Send>) -> Result<()> {
         self.with(|tokio| drop(tokio.spawn_blocking(job)))
+    }
+
+    fn spawn_loader(&self, job: Box<dyn FnOnce() + Send>) -> Result<()> {
+        let loaders = self.loaders.clone();
+        let turn = async move {
+            let Ok(turn) = loaders.acquire_owned().await else { return };
+            drop(tokio::task::spawn_blocking(move || {
+                job();
+                drop(turn);
+            }));
+        };
+        self.with(|tokio| drop(tokio.spawn(turn)))
     }
 }
 

@@ -111,7 +111,7 @@ impl Store {
     #[inline]
     pub(super) fn pack(&self, operation: &'static str, value: Input<'_>, ttl: Ttl, when: When) -> Result<Packed> {
         let Some(herd) = &self.herd else { return Ok(Packed { value: self.encode(operation, value)?, ttl, when }) };
-        let (Ttl::Millis(ms @ 1..), false) = (ttl, matches!(value, Input::Stored(_))) else {
+        let (Ttl::Millis(ms @ 1..), false) = (ttl, matches!(value, Input::Stored(_) | Input::Ready(_))) else {
             return Ok(Packed { value: self.encode(operation, value)?, ttl, when });
         };
         let (deadline, ttl) = herd.times(ms);

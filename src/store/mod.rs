@@ -1,10 +1,12 @@
 //! One alias: keys, versions, times to live and values over any backend.
 
+mod carry;
 mod count;
 mod exposition;
 mod forgive;
 mod herd;
 mod latency;
+mod level;
 mod lock;
 mod many;
 mod operation;
@@ -118,6 +120,9 @@ impl Store {
     pub fn open(alias: Alias, around: Surroundings) -> Result<Self> {
         let backend = open_backend(&alias, &around).map_err(|error| error.during("open").on_alias(&alias.name))?;
         let (form, ignores) = match &alias.family {
+            #[cfg(feature = "diskcache")]
+            Family::DiskCache(_) if alias.is_of_pyot => (Form::PyotDisk, Ignores::Nothing),
+            _ if alias.is_of_pyot => (Form::Pickle, Ignores::Nothing),
             Family::Redis(redis) => {
                 let valkey = redis.flavor == Flavor::DjangoValkey;
                 let (form, all) = if valkey {
@@ -146,9 +151,10 @@ impl Store {
             _ => None,
         };
         let facts = Arc::new(Facts { codec: codec.clone(), alias: alias.name.clone(), herded: herding.is_some() });
-        let counters = Counters::new(alias.name.clone(), measures_all(&alias.family));
+        let counters = Counters::new(alias.name.clone(), measures_all(&alias.family) && backend.near().is_none());
+        let habits = backend.habits();
         Ok(Self {
-            habits: backend.habits(),
+            habits: Habits { warns_about_keys: habits.warns_about_keys && !alias.is_of_pyot, ..habits },
             alias,
             head,
             key_functions,
@@ -299,6 +305,8 @@ impl Store {
             Scope::Everything => Ok(None),
             Scope::Prefix => match &self.alias.keys.function {
                 KeyFunction::Default => Ok(Some(self.alias.keys.head(call.version))),
+                // nobody else has keys there
+                KeyFunction::AsIs if matches!(self.alias.family, Family::Private { .. }) => Ok(None),
                 KeyFunction::AsIs => no_prefix("keys that are used as they are have no prefix"),
                 KeyFunction::Own(name) => {
                     no_prefix(&format!("only the key function {name:?} knows what its keys begin with"))
@@ -453,7 +461,7 @@ fn measures_all(family: &Family) -> bool {
     match family {
         Family::Dummy => false,
         #[cfg(feature = "memory")]
-        Family::Memory { .. } => false,
+        Family::Memory { .. } | Family::Private { .. } => false,
         _ => true,
     }
 }
@@ -473,6 +481,8 @@ fn open_backend(alias: &Alias, around: &Surroundings) -> Result<Arc<dyn Backend>
         Family::Dummy => Arc::new(dummy::Dummy),
         #[cfg(feature = "memory")]
         Family::Memory { name } => Arc::new(crate::backend::memory::Memory::open(&around.tables, name, alias.culling)),
+        #[cfg(feature = "memory")]
+        Family::Private { id } => Arc::new(crate::backend::memory::Memory::private(&around.tables, *id, alias.culling)),
         #[cfg(feature = "file")]
         Family::File { directory } => Arc::new(crate::backend::file::File::open(
             directory.clone(),

@@ -138,7 +138,7 @@ impl Store {
     /// A value for a host to keep as long as it likes. A small one gets memory of its own: as a part of what a connection
     /// has read it would keep all of that alive.
     #[inline]
-    fn delivered(&self, operation: &'static str, stored: Stored) -> Result<Value> {
+    pub(super) fn delivered(&self, operation: &'static str, stored: Stored) -> Result<Value> {
         if stored.bytes.len() >= SHARED_FROM {
             return self.fetched(operation, stored);
         }

@@ -8,13 +8,18 @@ use super::exposition::{Exposition, Samples};
 use super::latency::Latencies;
 use super::outcome::Asked;
 use super::stats::{Counters, Stats, Watch};
-use crate::backend::{Health, Stored};
+use crate::backend::{Health, NearStats, Stored};
 use crate::error::Kind;
 
 impl Store {
     /// What this store has seen.
     pub fn stats(&self) -> Stats {
-        self.counters.sum()
+        Stats { near_hits: self.near().map_or(0, |near| near.hits), ..self.counters.sum() }
+    }
+
+    /// How its near cache does, where it has one.
+    pub fn near(&self) -> Option<NearStats> {
+        self.backend.near()
     }
 
     /// How long its operations took, as far as they were measured.
@@ -40,12 +45,6 @@ impl Store {
     /// Counts a load that was begun on a miss; `is_shared`: a caller who waited for another's instead.
     pub fn count_load(&self, is_shared: bool) {
         self.counters.load(is_shared);
-    }
-
-    /// Counts a hit that a cache before the backend answered, of so many serialised bytes: a hit as well.
-    #[inline]
-    pub fn count_near_hit(&self, bytes: usize) {
-        self.counters.here().near_hit(bytes);
     }
 
     /// Begins the clock of an operation that is begun now and answered elsewhere; `None` where its time is not measured.
@@ -105,10 +104,9 @@ impl Samples for Counters {
     fn samples(&self, into: &mut Exposition) {
         let seen = self.sum();
         let labels = [("alias", &*self.alias)];
-        let counters: [(&'static str, &'static str, u64); 13] = [
+        let counters: [(&'static str, &'static str, u64); 12] = [
             ("larder_hits_total", "Values that were found.", seen.hits),
             ("larder_misses_total", "Values that were asked for and not found.", seen.misses),
-            ("larder_near_hits_total", "Hits that the near cache answered.", seen.near_hits),
             ("larder_stale_total", "Values that were found after their soft deadline.", seen.stale),
             ("larder_skipped_total", "Operations that policy left out.", seen.skipped),
             ("larder_sets_total", "Values that were stored.", seen.sets),
@@ -137,6 +135,12 @@ impl Samples for Store {
         self.counters.samples(into);
         let alias = &*self.alias.name;
         into.gauge("larder_stores", "Stores that are open.", &[("alias", alias)], 1);
+        if let Some(near) = self.near() {
+            let labels = [("alias", alias)];
+            into.counter("larder_near_hits_total", "Hits that the near cache answered.", &labels, near.hits);
+            into.gauge("larder_near_entries", "Values in the near cache.", &labels, near.entries);
+            into.gauge("larder_near_bytes", "About how many bytes the near cache takes.", &labels, near.bytes);
+        }
         for health in self.health() {
             let labels = [("alias", alias), ("server", &*health.server)];
             into.gauge("larder_connections", "Connections that are open.", &labels, health.connections);

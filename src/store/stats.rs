@@ -47,7 +47,6 @@ struct Place {
     sets: AtomicU64,
     bytes_written: AtomicU64,
     deletes: AtomicU64,
-    near_hits: AtomicU64,
     /// Operations until the next one of the sample.
     until_sample: AtomicU64,
 }
@@ -177,7 +176,7 @@ impl Counters {
             skipped: self.skipped.load(Ordering::Relaxed),
             bytes_read: sum(|place| &place.bytes_read),
             bytes_written: sum(|place| &place.bytes_written),
-            near_hits: sum(|place| &place.near_hits),
+            near_hits: 0, // the backend counts them
             loads: self.loads.load(Ordering::Relaxed),
             shared_loads: self.shared_loads.load(Ordering::Relaxed),
             errors,
@@ -256,14 +255,6 @@ impl Here<'_> {
     #[inline]
     pub(super) fn deletes(&self, count: u64) {
         self.add(&self.place.deletes, count);
-    }
-
-    /// Counts a hit that the near cache answered, of so many bytes.
-    #[inline]
-    pub(super) fn near_hit(&self, bytes: usize) {
-        self.add(&self.place.near_hits, 1);
-        self.add(&self.place.hits, 1);
-        self.bytes_read(bytes);
     }
 
     /// Whether this operation is one of the sample; the first one is.
@@ -357,7 +348,6 @@ mod tests {
                             watch.here.bytes_written(4);
                             watch.here.sets(1);
                             watch.here.deletes(5);
-                            watch.here.near_hit(1);
                         }
                         counters.failed(&Error::new(Kind::Timeout, "too late"), true);
                         counters.failed(&Error::new(Kind::Io, "broken"), false);
@@ -365,8 +355,8 @@ mod tests {
                 }
             });
             let (seen, n) = (counters.sum(), 64_000 * round);
-            assert_eq!((seen.hits, seen.misses, seen.near_hits), (2 * n, 2 * n, n));
-            assert_eq!((seen.bytes_read, seen.bytes_written, seen.sets, seen.deletes), (4 * n, 4 * n, n, 5 * n));
+            assert_eq!((seen.hits, seen.misses), (n, 2 * n));
+            assert_eq!((seen.bytes_read, seen.bytes_written, seen.sets, seen.deletes), (3 * n, 4 * n, n, 5 * n));
             assert_eq!((seen.failures, seen.timeouts, seen.ignored), (128 * round, 64 * round, 64 * round));
         }
     }

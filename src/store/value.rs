@@ -80,6 +80,14 @@ impl Value {
         }
     }
 
+    /// The same, to keep.
+    pub fn kept(&self) -> Stored {
+        match &self.stored {
+            Kept::Shared(stored) => stored.clone(),
+            Kept::Small(bytes, flags) => Stored { bytes: Bytes::copy_from_slice(bytes), flags: *flags },
+        }
+    }
+
     /// What the value is.
     pub fn kind(&self) -> Result<ValueKind> {
         Ok(match self.glance() {
@@ -104,7 +112,7 @@ impl Value {
     }
 
     /// [`Value::is_none`], without decoding what is too large for that; with HerdClient all was decoded already.
-    pub(super) fn is_plain_none(&self) -> bool {
+    pub fn is_plain_none(&self) -> bool {
         let may_be = self.facts.herded || self.stored().bytes.len() <= LONGEST_NONE;
         may_be && self.is_none()
     }
@@ -229,13 +237,8 @@ impl Value {
 
     fn opened(&self) -> Result<&(Tree, Option<i64>)> {
         once(&self.decoded().tree, || {
-            let decoded = match &self.stored {
-                Kept::Shared(stored) => self.facts.codec.decode(stored),
-                Kept::Small(bytes, flags) => {
-                    self.facts.codec.decode(&Stored { bytes: Bytes::copy_from_slice(bytes), flags: *flags })
-                }
-            };
-            let opened = decoded
+            let opened = (self.facts.codec)
+                .decode(&self.kept())
                 .and_then(|tree| if self.facts.herded { self.facts.codec.unpack_herd(tree) } else { Ok((tree, None)) });
             opened.map_err(|error| self.named(error))
         })

@@ -44,7 +44,9 @@ pub(super) fn way(request: &Request<'_>) -> Way {
         Request::DeleteMany([]) | Request::PurgeExpired => Way::Answer(Ok(Reply::Removed(0))),
         Request::GetMany(keys) | Request::DeleteMany(keys) if keys.len() > KEYS_AT_ONCE => Way::Rounds,
         Request::SetMany(entries, _) if entries.len() > ENTRIES_AT_ONCE => Way::Rounds,
-        Request::Ttl(_) => Way::Answer(Err(unsupported("telling the time to live"))),
+        Request::Ttl(_) | Request::Fetch(_) | Request::FetchMany(_) => {
+            Way::Answer(Err(unsupported("telling the time to live")))
+        }
         Request::Lock { .. } => Way::Answer(Err(unsupported("holding locks"))),
         Request::Scan(..) | Request::Clear(Some(_)) => Way::Answer(Err(unsupported("listing keys"))),
         _ => Way::Exchange,
@@ -58,6 +60,8 @@ pub(super) fn nature(request: &Request<'_>) -> Nature {
         | Request::Ttl(_)
         | Request::Has(_)
         | Request::GetMany(_)
+        | Request::Fetch(_)
+        | Request::FetchMany(_)
         | Request::Scan(..)
         | Request::PurgeExpired
         | Request::Ping => Nature::Reads,
@@ -94,6 +98,8 @@ pub(super) fn write(out: &mut Vec<u8>, client: Client, request: &Request<'_>, nu
         Request::Ping => Expect::Alive(command::ping(out)),
         Request::Clear(Some(_))
         | Request::Ttl(_)
+        | Request::Fetch(_)
+        | Request::FetchMany(_)
         | Request::Scan(..)
         | Request::Lock { .. }
         | Request::PurgeExpired => return Err(unexpected()), // see `way`

@@ -2,7 +2,7 @@
 
 use bytes::Bytes;
 
-use super::clock::Nanos;
+use crate::backend::clock::Nanos;
 use crate::error::{Error, Kind, Result};
 
 /// Key and value, written once: the key's length in four bytes, the key, the value.

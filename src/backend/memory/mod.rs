@@ -3,7 +3,6 @@
 //! Every operation runs on the caller's thread and takes one short lock; a cull takes all shards of the table. Values
 //! are kept serialised (L-2), so that callers never share objects.
 
-mod clock;
 mod cull;
 mod entry;
 mod table;
@@ -14,7 +13,9 @@ use std::sync::Arc;
 use self::entry::Record;
 use self::table::Table;
 pub use self::tables::Tables;
-use super::{Backend, Capability, Change, Habits, IncrBy, Page, Stored, StoredRef, Touched, When, Written, glob};
+use super::{
+    Backend, Capability, Change, Habits, IncrBy, Page, Stored, StoredRef, Touched, When, Written, clock, glob,
+};
 use crate::config::Culling;
 use crate::error::Result;
 use crate::key::MadeKey;
@@ -32,6 +33,11 @@ impl Memory {
     /// The table `name` of the process (L-1). Its data lives as long as any holder of `tables`.
     pub fn open(tables: &Arc<Tables>, name: &str, culling: Culling) -> Self {
         Self { table: tables.named(name), culling, _tables: tables.clone() }
+    }
+
+    /// The table with this number, which only those have who know it. Its data lives as long as one of them.
+    pub fn private(tables: &Arc<Tables>, id: u64, culling: Culling) -> Self {
+        Self { table: tables.private(id), culling, _tables: tables.clone() }
     }
 }
 

@@ -6,9 +6,9 @@ use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use hashbrown::{DefaultHashBuilder, HashTable};
 use smallvec::SmallVec;
 
-use super::clock::{self, Nanos};
 use super::cull::{self, Victims};
 use super::entry::{Entry, Record, no_memory};
+use crate::backend::clock::{self, Nanos};
 use crate::backend::{Change, When};
 use crate::config::Culling;
 use crate::error::Result;

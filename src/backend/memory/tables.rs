@@ -7,9 +7,14 @@ use super::table::Table;
 use crate::lock::Mutex;
 use crate::sys::{self, GENERATIONS, PerGeneration};
 
-/// All tables, by name. They live as long as someone holds this.
+/// All tables.
 #[derive(Default)]
-pub struct Tables(Mutex<HashMap<String, Arc<Table>>>);
+pub struct Tables {
+    /// By name. They live as long as someone holds this.
+    named: Mutex<HashMap<String, Arc<Table>>>,
+    /// By number. They live as long as someone uses them.
+    private: Mutex<HashMap<u64, Weak<Table>>>,
+}
 
 /// The registry as one generation of the process sees it.
 struct Slot {
@@ -40,7 +45,8 @@ impl Tables {
 
     /// Removes all data. Called when the last context goes while stores are still open.
     pub fn clear(&self) {
-        let tables: Vec<Arc<Table>> = self.0.lock().values().cloned().collect();
+        let mut tables: Vec<Arc<Table>> = self.named.lock().values().cloned().collect();
+        tables.extend(self.private.lock().values().filter_map(Weak::upgrade));
         for table in tables {
             table.clear();
         }
@@ -48,12 +54,24 @@ impl Tables {
 
     /// The table with this name, made when it is new.
     pub(super) fn named(&self, name: &str) -> Arc<Table> {
-        let mut tables = self.0.lock();
+        let mut tables = self.named.lock();
         if let Some(table) = tables.get(name) {
             return table.clone();
         }
         let table = Arc::new(Table::new());
         tables.insert(name.to_owned(), table.clone());
+        table
+    }
+
+    /// The table with this number, made where nobody uses it.
+    pub(super) fn private(&self, id: u64) -> Arc<Table> {
+        let mut tables = self.private.lock();
+        if let Some(table) = tables.get(&id).and_then(Weak::upgrade) {
+            return table;
+        }
+        tables.retain(|_, table| table.strong_count() > 0);
+        let table = Arc::new(Table::new());
+        tables.insert(id, Arc::downgrade(&table));
         table
     }
 }

@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 use tokio::sync::oneshot;
 use tokio::time::{sleep, sleep_until, timeout};
 
-use super::connect::{self, Place};
+use super::connect::{self, Place, Resolver};
 use super::fault::{late, no_connection};
 use super::pipe::{FAR, SWEEP_PAUSE, Shared};
 use super::protocol::Protocol;
@@ -56,7 +56,7 @@ type Dialled = (Stream, Option<Followed>);
 
 async fn dial<P: Protocol>(shared: Arc<Shared<P>>, spawner: &Arc<dyn Spawner>, deadline: &Deadline) -> Result<Dialled> {
     let Some(whereabouts) = &shared.tools.whereabouts else {
-        let stream = dial_one(&shared, &shared.tools.endpoint.address, spawner, deadline).await?;
+        let stream = road(&shared).dial(&shared.tools.endpoint.address, spawner, deadline).await?;
         return Ok((stream, None));
     };
     let epoch = whereabouts.epoch(); // what changes from here on is looked at
@@ -67,7 +67,7 @@ async fn dial<P: Protocol>(shared: Arc<Shared<P>>, spawner: &Arc<dyn Spawner>, d
         others = others.saturating_sub(1);
         let Some(left) = deadline.left() else { break };
         let share = deadline.at_most(share(left, others).min(LONGEST_SHARE));
-        match dial_one(&shared, &spot.address, spawner, &share).await {
+        match road(&shared).dial(&spot.address, spawner, &share).await {
             Ok(stream) => return Ok((stream, Some(Followed::new(whereabouts, spot, epoch)))),
             Err(error) => failure = error.at_server(&spot.shown),
         }
@@ -76,25 +76,62 @@ async fn dial<P: Protocol>(shared: Arc<Shared<P>>, spawner: &Arc<dyn Spawner>, d
     Err(failure)
 }
 
-async fn dial_one<P: Protocol>(
-    shared: &Arc<Shared<P>>,
-    address: &Address,
-    spawner: &Arc<dyn Spawner>,
-    deadline: &Deadline,
-) -> Result<Stream> {
-    let mut failure = late("connecting", deadline);
-    let places = places(shared, address, spawner, deadline).await?;
-    let mut untried = u32::try_from(places.len()).unwrap_or(u32::MAX);
-    for place in &places {
-        let Some(left) = deadline.left() else { break };
-        match timeout(left / untried, reach(place, address, shared)).await {
-            Ok(Ok(stream)) => return Ok(stream),
-            Ok(Err(error)) => failure = error,
-            Err(_) => failure = late(doing(address), deadline),
+fn road<P: Protocol>(shared: &Shared<P>) -> Road<'_> {
+    Road { resolver: &shared.tools.resolver, resting: &shared.tools.endpoint.resting }
+}
+
+/// The way to a socket, for tasks.
+pub(super) struct Road<'a> {
+    /// Finds addresses.
+    pub(super) resolver: &'a Arc<Resolver>,
+    /// How connections that rest are kept.
+    pub(super) resting: &'a Resting,
+}
+
+impl Road<'_> {
+    /// Connects to a server that is where its address says.
+    pub(super) async fn dial(
+        &self,
+        address: &Address,
+        spawner: &Arc<dyn Spawner>,
+        deadline: &Deadline,
+    ) -> Result<Stream> {
+        let mut failure = late("connecting", deadline);
+        let places = self.places(address, spawner, deadline).await?;
+        let mut untried = u32::try_from(places.len()).unwrap_or(u32::MAX);
+        for place in &places {
+            let Some(left) = deadline.left() else { break };
+            match timeout(left / untried, self.reach(place, address)).await {
+                Ok(Ok(stream)) => return Ok(stream),
+                Ok(Err(error)) => failure = error,
+                Err(_) => failure = late(doing(address), deadline),
+            }
+            untried -= 1;
         }
-        untried -= 1;
+        Err(failure)
     }
-    Err(failure)
+
+    /// The server's addresses. Certificates are read on a thread that may wait.
+    async fn places(&self, address: &Address, spawner: &Arc<dyn Spawner>, deadline: &Deadline) -> Result<Vec<Place>> {
+        if !self.resolver.has_certificates(address) {
+            let (answer, read) = oneshot::channel();
+            let (resolver, address) = (self.resolver.clone(), address.clone());
+            spawner.spawn_blocking(Box::new(move || {
+                let outcome = resolver.tls(&address).map(drop);
+                drop(answer.send(outcome)); // nobody waits any more: fine
+            }))?;
+            read.await.unwrap_or_else(|_| Err(Error::new(Kind::Shutdown, "the context was shut down")))?;
+        }
+        self.resolver.places_later(address, deadline).await
+    }
+
+    async fn reach(&self, place: &Place, address: &Address) -> Result<Stream> {
+        let mut stream = plain(place, self.resting).await.map_err(|error| no_connection(&error))?;
+        if let Some(tls) = self.resolver.tls(address)? {
+            stream.secure(tls).await.inspect_err(|_| self.resolver.tls_failed())?;
+        }
+        Ok(stream)
+    }
 }
 
 fn doing(address: &Address) -> &'static str {
@@ -103,33 +140,6 @@ fn doing(address: &Address) -> &'static str {
         Address::Tcp(..) | Address::Unix(_) => "connecting",
         Address::Service(_) => "looking for the server and connecting",
     }
-}
-
-/// The server's addresses. Certificates are read on a thread that may wait.
-async fn places<P: Protocol>(
-    shared: &Arc<Shared<P>>,
-    address: &Address,
-    spawner: &Arc<dyn Spawner>,
-    deadline: &Deadline,
-) -> Result<Vec<Place>> {
-    if !shared.tools.resolver.has_certificates(address) {
-        let (answer, read) = oneshot::channel();
-        let (shared, address) = (shared.clone(), address.clone());
-        spawner.spawn_blocking(Box::new(move || {
-            let outcome = shared.tools.resolver.tls(&address).map(drop);
-            drop(answer.send(outcome)); // nobody waits any more: fine
-        }))?;
-        read.await.unwrap_or_else(|_| Err(Error::new(Kind::Shutdown, "the context was shut down")))?;
-    }
-    shared.tools.resolver.places_later(address, deadline).await
-}
-
-async fn reach<P: Protocol>(place: &Place, address: &Address, shared: &Shared<P>) -> Result<Stream> {
-    let mut stream = plain(place, &shared.tools.endpoint.resting).await.map_err(|error| no_connection(&error))?;
-    if let Some(tls) = shared.tools.resolver.tls(address)? {
-        stream.secure(tls).await.inspect_err(|_| shared.tools.resolver.tls_failed())?;
-    }
-    Ok(stream)
 }
 
 async fn plain(place: &Place, resting: &Resting) -> io::Result<Stream> {

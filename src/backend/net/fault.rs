@@ -17,7 +17,7 @@ pub(super) fn late(doing: &str, deadline: &Deadline) -> Error {
 }
 
 /// The connection is gone.
-pub(super) fn lost(why: &str) -> Error {
+pub(crate) fn lost(why: &str) -> Error {
     Error::new(Kind::Connection, format!("the connection broke: {why}"))
 }
 

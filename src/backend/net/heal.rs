@@ -15,7 +15,7 @@ const GRACE: Duration = Duration::from_millis(500);
 
 /// How it went lately.
 #[derive(Debug, Default)]
-pub(super) struct Healing {
+pub(crate) struct Healing {
     /// Failures in a row.
     failures: u32,
     /// Not to be tried before.
@@ -26,18 +26,18 @@ pub(super) struct Healing {
 
 impl Healing {
     /// The server answered.
-    pub(super) fn worked(&mut self) {
+    pub(crate) fn worked(&mut self) {
         *self = Self::default();
     }
 
     /// A connection that had worked was lost.
-    pub(super) fn lost(&mut self, now: Instant) {
+    pub(crate) fn lost(&mut self, now: Instant) {
         *self = Self { lost: Some(now), ..Self::default() };
     }
 
     /// There was no connection, or it was lost before it worked. How long to wait now; not as long where the server
     /// `moves`.
-    pub(super) fn failed(&mut self, now: Instant, moves: bool) -> Duration {
+    pub(crate) fn failed(&mut self, now: Instant, moves: bool) -> Duration {
         let pause = pause(self.failures, if moves { LONGEST_SEARCH } else { LONGEST });
         self.failures = self.failures.saturating_add(1);
         self.not_before = Some(now + pause);

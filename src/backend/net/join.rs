@@ -26,6 +26,12 @@ impl Whole {
         Self::new(Reply::Values(vec![None; count]), parts, lenient)
     }
 
+    /// As [`Whole::of_values`], with times to live.
+    #[cfg_attr(not(feature = "redis"), allow(dead_code))]
+    pub(crate) fn of_fetched(count: usize, parts: Vec<Vec<usize>>) -> Self {
+        Self::new(Reply::FetchedMany(vec![None; count]), parts, false)
+    }
+
     /// Of `count` writes.
     pub(crate) fn of_writes(count: usize, parts: Vec<Vec<usize>>) -> Self {
         Self::new(Reply::Failures(vec![None; count]), parts, false)
@@ -50,6 +56,9 @@ impl Whole {
         let places = self.parts.get(part).map(Vec::as_slice).unwrap_or_default();
         let outcome = match (&mut self.reply, answer) {
             (Reply::Values(all), Ok(Reply::Values(some))) if some.len() == places.len() => put(all, places, some),
+            (Reply::FetchedMany(all), Ok(Reply::FetchedMany(some))) if some.len() == places.len() => {
+                put(all, places, some)
+            }
             (Reply::Failures(all), Ok(Reply::Failures(some))) if some.len() == places.len() => put(all, places, some),
             (Reply::Removed(sum), Ok(Reply::Removed(count))) => {
                 *sum += count;

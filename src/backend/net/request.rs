@@ -9,6 +9,7 @@ use crate::key::MadeKey;
 pub(super) fn scope(request: &Request<'_>) -> Scope {
     match *request {
         Request::Get(key)
+        | Request::Fetch(key)
         | Request::Set { key, .. }
         | Request::Touch(key, _)
         | Request::Persist(key)
@@ -18,7 +19,7 @@ pub(super) fn scope(request: &Request<'_>) -> Scope {
         | Request::Incr(key, _)
         | Request::ExpireAt(key, _)
         | Request::Lock { key, .. } => Scope::of([number(key.as_bytes())]),
-        Request::GetMany(keys) | Request::DeleteMany(keys) => Scope::of(numbers(keys)),
+        Request::GetMany(keys) | Request::FetchMany(keys) | Request::DeleteMany(keys) => Scope::of(numbers(keys)),
         Request::SetMany(entries, _) => Scope::of(entries.iter().map(|entry| number(entry.key.as_bytes()))),
         Request::Scan(..) | Request::Clear(_) => Scope::Everything,
         Request::PurgeExpired | Request::Ping => Scope::Nothing,
@@ -38,7 +39,9 @@ pub(super) fn is_large(request: &Request<'_>, scope: &Scope, recent: &Recent) ->
             value.bytes.len() > LARGE_VALUE
         }
         (Request::SetMany(..), _) => request.value_bytes() > LARGE_VALUE,
-        (Request::Get(_) | Request::GetMany(_), Scope::Keys(keys)) => keys.iter().any(|key| recent.is_large(*key)),
+        (Request::Get(_) | Request::GetMany(_) | Request::Fetch(_) | Request::FetchMany(_), Scope::Keys(keys)) => {
+            keys.iter().any(|key| recent.is_large(*key))
+        }
         _ => false,
     }
 }
@@ -62,10 +65,11 @@ pub(super) fn size(request: &Request<'_>) -> usize {
         | Request::Delete(key)
         | Request::Has(key) => of(key),
         Request::Incr(key, _) => of(key) + SCRIPT,
-        Request::ExpireAt(key, _) => 2 * of(key),
+        Request::ExpireAt(key, _) | Request::Fetch(key) => 2 * of(key),
         Request::Lock { key, token, .. } => of(key) + token.len() + LOCK_SCRIPT,
         Request::Set { key, value, .. } => of(key) + value.bytes.len() + AROUND,
         Request::GetMany(keys) | Request::DeleteMany(keys) => keys.iter().map(of).sum(),
+        Request::FetchMany(keys) => keys.iter().map(|key| 2 * of(key)).sum(),
         // core redis names each key twice
         Request::SetMany(entries, _) => entries.iter().map(|entry| 2 * of(&entry.key) + entry.value.bytes.len()).sum(),
         Request::Scan(text, _) => text.len() + AROUND,

@@ -110,6 +110,10 @@ impl<P: Protocol> Server<P> {
             Some(Ok(Reply::Value(Some(value)))) if value.bytes.len() <= COPIED_OUT => {
                 return Ok(Reply::Value(Some(Bytes::copy_from_slice(&value.bytes).into())));
             }
+            Some(Ok(Reply::Fetched(Some(mut fetched)))) if fetched.value.bytes.len() <= COPIED_OUT => {
+                fetched.value.bytes = Bytes::copy_from_slice(&fetched.value.bytes);
+                return Ok(Reply::Fetched(Some(fetched)));
+            }
             Some(Ok(reply)) => return Ok(reply),
             Some(Err(error)) => error,
             None => {

@@ -246,7 +246,12 @@ impl<P: Protocol> Session<P> {
                     return Ok(());
                 };
                 self.count(counts, deadline);
-                if let (Some(key), Ok(Some(Reply::Value(Some(value))))) = (key, &answer) {
+                let value = match &answer {
+                    Ok(Some(Reply::Value(Some(value)))) => Some(value),
+                    Ok(Some(Reply::Fetched(Some(fetched)))) => Some(&fetched.value),
+                    _ => None,
+                };
+                if let (Some(key), Some(value)) = (key, value) {
                     shared.tools.recent.saw(key, value.bytes.len());
                 }
                 match (ticket, answer) {

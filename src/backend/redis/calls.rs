@@ -3,12 +3,12 @@
 use std::sync::Arc;
 
 use super::resp::Frame;
-use super::{ENTRIES_AT_ONCE, KEYS_AT_ONCE, REMOVED_AT_ONCE, Resp, command, expiry, lock, pattern, transaction};
+use super::{ENTRIES_AT_ONCE, KEYS_AT_ONCE, REMOVED_AT_ONCE, Resp, command, expiry, fetch, lock, pattern, transaction};
 use crate::backend::net::{Nature, Pool, Reading};
 use crate::backend::sweep::partly;
 use crate::backend::{
-    Backend, Capability, Counted, Entry, Habits, IncrBy, LockAction, Page, Request, Stored, StoredRef, Touched, When,
-    Written,
+    Backend, Capability, Counted, Entry, Fetched, Habits, IncrBy, LockAction, Page, Request, Stored, StoredRef,
+    Touched, When, Written,
 };
 use crate::config::Flavor;
 use crate::error::{Error, Result};
@@ -68,6 +68,8 @@ pub(super) fn nature(request: &Request<'_>) -> Nature {
         | Request::Ttl(_)
         | Request::Has(_)
         | Request::GetMany(_)
+        | Request::Fetch(_)
+        | Request::FetchMany(_)
         | Request::Scan(..)
         | Request::PurgeExpired
         | Request::Ping => Nature::Reads,
@@ -163,6 +165,19 @@ impl Backend for Calls {
             values.extend(self.pool.run(Nature::Reads, &deadline, |out| Ok(command::get_many(out, some)))?);
         }
         Ok(values)
+    }
+
+    fn fetch(&self, key: &MadeKey, budget: Budget) -> Result<Option<Fetched>> {
+        self.read(budget, |out| fetch::fetch(out, key))
+    }
+
+    fn fetch_many(&self, keys: &[MadeKey], budget: Budget) -> Result<Vec<Option<Fetched>>> {
+        let deadline = budget.start();
+        let mut fetched = Vec::with_capacity(keys.len());
+        for some in keys.chunks(KEYS_AT_ONCE) {
+            fetched.extend(self.pool.run(Nature::Reads, &deadline, |out| Ok(fetch::fetch_many(out, some)))?);
+        }
+        Ok(fetched)
     }
 
     fn set_many(&self, entries: &[Entry], ttl: Ttl, budget: Budget) -> Result<Vec<Option<Error>>> {

@@ -15,7 +15,7 @@ use crate::timeout::Ttl;
 pub(super) struct One<A>(fn(Frame) -> Understood<A>);
 
 /// An answer, or the frame that is none.
-type Understood<A> = std::result::Result<A, Frame>;
+pub(super) type Understood<A> = std::result::Result<A, Frame>;
 
 impl<A> Reading for One<A> {
     type Frame = Frame;
@@ -84,12 +84,17 @@ impl Reading for GettingMany {
 /// PTTL.
 pub(super) fn ttl(out: &mut Vec<u8>, key: &MadeKey) -> One<Option<Ttl>> {
     command(out, &[b"PTTL", key.as_bytes()]);
-    One(|frame| match frame {
+    One(left)
+}
+
+/// What is left of a time to live, as PTTL tells it.
+pub(super) fn left(frame: Frame) -> Understood<Option<Ttl>> {
+    match frame {
         Frame::Int(-2) => Ok(None),
         Frame::Int(-1) => Ok(Some(Ttl::Forever)),
         Frame::Int(left) => Ok(Some(Ttl::Millis(left))),
         other => Err(other),
-    })
+    }
 }
 
 /// SCAN with a pattern.
@@ -110,7 +115,7 @@ pub(super) fn ping(out: &mut Vec<u8>) -> One<()> {
     One(status)
 }
 
-fn listed<'a>(out: &mut Vec<u8>, name: &[u8], arguments: impl ExactSizeIterator<Item = &'a [u8]>) {
+pub(super) fn listed<'a>(out: &mut Vec<u8>, name: &[u8], arguments: impl ExactSizeIterator<Item = &'a [u8]>) {
     header(out, arguments.len() + 1);
     argument(out, name);
     for one in arguments {
@@ -118,7 +123,7 @@ fn listed<'a>(out: &mut Vec<u8>, name: &[u8], arguments: impl ExactSizeIterator<
     }
 }
 
-fn value(frame: Frame) -> Understood<Option<Stored>> {
+pub(super) fn value(frame: Frame) -> Understood<Option<Stored>> {
     match frame {
         Frame::Null => Ok(None),
         Frame::Bulk(data) => Ok(Some(data.into())),

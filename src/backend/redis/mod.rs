@@ -3,6 +3,7 @@
 //! `resp` with `decoder` is the wire format, `command` the operations, `request` the same for a queue, `calls` for
 //! callers that wait, `fault` the errors. The transports are [`net`](super::net)'s. `replicas` (with `fail_over`) and
 //! `shards` (with `ring`) are caches on several servers, `listing` what their listings have in common. `sentinel` finds servers that move.
+//! `near` keeps what is read in the process.
 
 use std::sync::Arc;
 
@@ -19,9 +20,11 @@ mod decoder;
 mod expiry;
 mod fail_over;
 mod fault;
+mod fetch;
 mod greeting;
 mod listing;
 mod lock;
+mod near;
 mod pattern;
 mod replicas;
 mod request;
@@ -86,6 +89,16 @@ impl Protocol for Resp {
 /// asynchronous operations; `log` hears of servers that come and go.
 #[allow(clippy::needless_pass_by_value, reason = "it keeps them")]
 pub fn open(mut config: config::Redis, spawner: Arc<dyn Spawner>, log: Arc<dyn Log>) -> Arc<dyn Backend> {
+    let near = near::Plan::of(&mut config, &log);
+    let cache = on_all(config, &spawner, &log);
+    match near {
+        Some(near) => Arc::new(near.before(cache, spawner)),
+        None => cache,
+    }
+}
+
+/// The cache of a configuration, on all its servers.
+fn on_all(mut config: config::Redis, spawner: &Arc<dyn Spawner>, log: &Arc<dyn Log>) -> Arc<dyn Backend> {
     let others = std::mem::take(&mut config.replicas);
     let layout = std::mem::replace(&mut config.layout, Layout::Replicas { fail_over: false });
     let on = |config: config::Redis| on_one(config, spawner.clone(), log.clone());
@@ -94,11 +107,13 @@ pub fn open(mut config: config::Redis, spawner: Arc<dyn Spawner>, log: Arc<dyn L
     }
     let others: Vec<Redis> = others.into_iter().map(|server| on(config::Redis { server, ..config.clone() })).collect();
     match layout {
-        Layout::Replicas { fail_over } => Arc::new(replicas::Replicated::new(on(config), others, fail_over, spawner)),
+        Layout::Replicas { fail_over } => {
+            Arc::new(replicas::Replicated::new(on(config), others, fail_over, spawner.clone()))
+        }
         Layout::Ring(urls) => {
             let mut urls = urls.into_iter();
             let first = urls.next().unwrap_or_default();
-            Arc::new(shards::Sharded::new((on(config), first), others.into_iter().zip(urls), spawner))
+            Arc::new(shards::Sharded::new((on(config), first), others.into_iter().zip(urls), spawner.clone()))
         }
     }
 }

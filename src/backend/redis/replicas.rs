@@ -188,7 +188,12 @@ impl Backend for Replicated {
 
     fn start(&self, request: Request<'_>, budget: Budget, ticket: Ticket) {
         match request {
-            Request::Get(_) | Request::Has(_) | Request::GetMany(_) | Request::Ttl(_) => {
+            Request::Get(_)
+            | Request::Has(_)
+            | Request::GetMany(_)
+            | Request::Ttl(_)
+            | Request::Fetch(_)
+            | Request::FetchMany(_) => {
                 self.reader().start(request, budget, ticket);
             }
             Request::Scan(pattern, at) => match self.servers.lister(at) {

@@ -4,6 +4,7 @@
 
 use super::command::{self, Adding, GettingMany, One, Setting, Touching};
 use super::expiry::{self, Expiring};
+use super::fetch::{self, Fetching, FetchingMany};
 use super::greeting::Greeting;
 use super::lock::{self, Acting};
 use super::resp::Frame;
@@ -39,6 +40,10 @@ pub(super) enum Expect {
     Acted(Acting),
     /// The reply to a get of several.
     Values(GettingMany),
+    /// The replies to a get with the time to live, and the key's number.
+    Fetched(Fetching, u64),
+    /// The replies to the same of several.
+    FetchedMany(FetchingMany),
     /// The replies to a set of several.
     Failures(Box<SettingMany>),
     /// The reply to a delete of several.
@@ -55,9 +60,12 @@ pub(super) enum Expect {
 pub(super) fn way(request: &Request<'_>) -> Way {
     match *request {
         Request::GetMany([]) => Way::Answer(Ok(Reply::Values(Vec::new()))),
+        Request::FetchMany([]) => Way::Answer(Ok(Reply::FetchedMany(Vec::new()))),
         Request::SetMany([], _) => Way::Answer(Ok(Reply::Failures(Vec::new()))),
         Request::DeleteMany([]) | Request::PurgeExpired => Way::Answer(Ok(Reply::Removed(0))),
-        Request::GetMany(keys) | Request::DeleteMany(keys) if keys.len() > KEYS_AT_ONCE => Way::Rounds,
+        Request::GetMany(keys) | Request::FetchMany(keys) | Request::DeleteMany(keys) if keys.len() > KEYS_AT_ONCE => {
+            Way::Rounds
+        }
         Request::SetMany(entries, _) if entries.len() > ENTRIES_AT_ONCE => Way::Rounds,
         Request::Clear(Some(_)) => Way::Rounds,
         _ => Way::Exchange,
@@ -80,6 +88,8 @@ pub(super) fn write(out: &mut Vec<u8>, flavor: Flavor, request: &Request<'_>, nu
         Request::ExpireAt(key, at) => Expect::Expiring(expiry::expire_at(out, key, at)?),
         Request::Lock { key, token, action } => Expect::Acted(lock::act(out, key, token, action)?),
         Request::GetMany(keys) => Expect::Values(command::get_many(out, keys)),
+        Request::Fetch(key) => Expect::Fetched(fetch::fetch(out, key), number),
+        Request::FetchMany(keys) => Expect::FetchedMany(fetch::fetch_many(out, keys)),
         Request::SetMany(entries, ttl) => Expect::Failures(Box::new(transaction::set_many(out, flavor, entries, ttl)?)),
         Request::DeleteMany(keys) => Expect::Removed(command::delete(out, keys)),
         Request::Scan(pattern, at) => Expect::Page(command::scan(out, pattern, at)),
@@ -92,7 +102,7 @@ pub(super) fn write(out: &mut Vec<u8>, flavor: Flavor, request: &Request<'_>, nu
 impl Expecting for Expect {
     fn key(&self) -> Option<u64> {
         match self {
-            Self::Value(_, key) => Some(*key),
+            Self::Value(_, key) | Self::Fetched(_, key) => Some(*key),
             _ => None,
         }
     }
@@ -113,6 +123,8 @@ impl Expecting for Expect {
             | Self::Found(_)
             | Self::Left(_)
             | Self::Values(_)
+            | Self::Fetched(..)
+            | Self::FetchedMany(_)
             | Self::Page(_)
             | Self::Alive(_) => false,
         }
@@ -142,6 +154,13 @@ impl Reading for Expect {
             }
             Self::Acted(reading) => step(reading.read(frame, out), Self::Acted, |done| Some(Reply::Found(done))),
             Self::Values(reading) => step(reading.read(frame, out), Self::Values, |all| Some(Reply::Values(all))),
+            Self::Fetched(reading, key) => {
+                let more = |rest| Self::Fetched(rest, key);
+                step(reading.read(frame, out), more, |fetched| Some(Reply::Fetched(fetched)))
+            }
+            Self::FetchedMany(reading) => {
+                step(reading.read(frame, out), Self::FetchedMany, |all| Some(Reply::FetchedMany(all)))
+            }
             Self::Failures(reading) => several(reading, frame, out),
             Self::Removed(reading) => {
                 step(reading.read(frame, out), Self::Removed, |count| Some(Reply::Removed(count)))

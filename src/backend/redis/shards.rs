@@ -61,6 +61,10 @@ impl Sharded {
                 let whole = |places| Whole::of_values(keys.len(), places, false);
                 Spread::of(divide(keys, locate)?, Order::GetMany, whole)
             }
+            Request::FetchMany(keys) => {
+                let whole = |places| Whole::of_fetched(keys.len(), places);
+                Spread::of(divide(keys, locate)?, Order::FetchMany, whole)
+            }
             Request::SetMany(entries, ttl) => {
                 let parts = divide(entries, |entry: &Entry| Ok((self.of(&entry.key), entry.clone())))?;
                 let whole = |places| Whole::of_writes(entries.len(), places);

@@ -9,6 +9,7 @@ use super::{escape, read};
 use crate::codec::{Glance, Input};
 use crate::error::{Error, Kind, Result};
 use crate::float;
+use crate::stored::StoredRef;
 use crate::value::arena::{Cursor, GroupKind, Node, Tables};
 use crate::value::global::Known;
 use crate::value::{self, Limits, Number, Tree, dates};
@@ -26,7 +27,7 @@ pub fn serialise(input: Input<'_>, limits: &Limits) -> Result<Vec<u8>> {
         Input::Text(text) => writer.text(text.as_bytes())?,
         Input::Number(Number::Float(value)) => float::push(&mut writer.out, *value, float::JSON),
         Input::Number(Number::Int(value)) => writer.long(&value.to_signed_bytes_le())?,
-        Input::Stored(bytes) => writer.push(bytes)?,
+        Input::Stored(bytes) | Input::Ready(StoredRef { bytes, .. }) => writer.push(bytes)?,
         Input::Bytes(_) => return Err(no_bytes()),
     }
     writer.finish()

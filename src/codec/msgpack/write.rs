@@ -9,6 +9,7 @@ use rmp::encode::{self, ByteBuf, ValueWriteError};
 use super::{DEEPEST, EXTENSION, MODULE, TIMESTAMP};
 use crate::codec::{Input, json};
 use crate::error::{Error, Kind, Result};
+use crate::stored::StoredRef;
 use crate::value::arena::{Cursor, GroupKind, NIL, Node, Span, Tables};
 use crate::value::{Limits, Number, Tree};
 
@@ -29,7 +30,7 @@ pub fn serialise(input: Input<'_>, limits: &Limits) -> Result<Vec<u8>> {
         Input::Text(text) => writer.text(text.as_bytes())?,
         Input::Number(Number::Float(value)) => written(encode::write_f64(&mut writer.out, *value)),
         Input::Number(Number::Int(value)) => writer.int(value)?,
-        Input::Stored(bytes) => {
+        Input::Stored(bytes) | Input::Ready(StoredRef { bytes, .. }) => {
             writer.check(bytes.len())?;
             return Ok(bytes.to_vec());
         }

@@ -213,11 +213,9 @@ impl Writer {
             Node::Big(span) => self.long(tables.slice(span))?,
             Node::Float(value) => self.float(value),
             Node::Text { share, span } => self.text(share, tables.slice(span))?,
+            Node::Bytes(span) => self.bytes(tables.slice(span))?, // msgpack has them, JSON has none
             Node::Group(id) => return self.container(tables, id),
-            // JSON has none of these.
-            Node::Safe(_) | Node::Bytes(_) | Node::ByteArray(_) | Node::Object(_) | Node::Global(_) => {
-                return Err(Error::new(Kind::Unsupported, "only what JSON can say can be written again"));
-            }
+            Node::Safe(_) | Node::ByteArray(_) | Node::Object(_) | Node::Global(_) => return Err(unwritable()),
         }
         Ok(None)
     }
@@ -226,7 +224,7 @@ impl Writer {
         let dict = match tables.group_kind(id) {
             GroupKind::List => false,
             GroupKind::Dict => true,
-            _ => return Err(Error::new(Kind::Unsupported, "only what JSON can say can be written again")),
+            _ => return Err(unwritable()),
         };
         match (self.protocol, dict) {
             (0, true) => self.out.write(&[op::MARK, op::DICT]),
@@ -247,6 +245,10 @@ impl Writer {
         };
         Ok(Some(Open { cursor: tables.cursor(id), left, run, dict }))
     }
+}
+
+fn unwritable() -> Error {
+    Error::new(Kind::Unsupported, "only what JSON can say, and bytes, can be pickled again")
 }
 
 fn too_big(limit: usize) -> Error {

@@ -71,6 +71,9 @@ impl Asked {
             Request::ExpireAt(key, at) => Self::Touch(text(key)?, left_until(at)),
             Request::Lock { .. } => return Err(unsupported("holding locks")),
             Request::GetMany(keys) => Self::GetMany(texts(keys)?),
+            Request::Fetch(_) | Request::FetchMany(_) => {
+                return Err(unsupported("telling the time to live with the value"));
+            }
             Request::SetMany(entries, ttl) => {
                 let (rows, failures) = rows(entries)?;
                 Self::SetMany(rows, ttl, failures)

@@ -1,0 +1,238 @@
+//! Several tokens in one call: one batch to each store.
+
+use std::collections::{BTreeMap, HashMap};
+use std::sync::Arc;
+
+use super::access::{Access, all};
+use super::ask::Found;
+use super::flight::Landing;
+use super::pipeline::Pipeline;
+use super::policy::{Keeps, Quest, shorter};
+use super::walk::{Accept, Seen, unexpected};
+use crate::backend::Stored;
+use crate::codec::Input;
+use crate::error::{Error, Result};
+use crate::store::{Operation, Outcome, Value};
+use crate::timeout::{Ttl, TtlChoice};
+
+/// What is known of one of the tokens.
+#[derive(Default)]
+struct Place {
+    seen: Option<Seen>,
+    /// A bit for each store that does not have it.
+    missed: u64,
+    /// A store that failed was passed over.
+    failed: bool,
+}
+
+impl Place {
+    /// What is to be written back, and to which stores.
+    fn before(&self) -> Option<(&Seen, u64)> {
+        let seen = self.seen.as_ref().filter(|seen| !seen.stale)?;
+        let before = self.missed & ((1_u64 << seen.level) - 1);
+        (before != 0).then_some((seen, before))
+    }
+}
+
+impl Pipeline {
+    /// The values of several tokens, in their order. Where a load fails the call does, with what was loaded stored.
+    pub(super) async fn get_many<A: Access>(
+        self: &Arc<Self>,
+        access: &A,
+        quests: &[Quest<'_>],
+    ) -> Result<Vec<Option<Found>>> {
+        let moments: Vec<u64> = quests.iter().map(|quest| self.flights.moment(quest.token.text())).collect();
+        let mut places: Vec<Place> = quests.iter().map(|_| Place::default()).collect();
+        let mut failure = None;
+        for index in 0..self.levels.len() {
+            failure = self.look_many(access, quests, &mut places, index).await?.or(failure);
+        }
+        self.write_back_many(access, quests, &places).await?;
+        for ((place, quest), moment) in places.iter().zip(quests).zip(&moments) {
+            let Some(seen) = &place.seen else { continue };
+            self.hit(seen, quest);
+            if let Some(least) = seen.refresh {
+                self.refresh(quest, *moment, least);
+            }
+        }
+        let missing = |place: &Place| place.seen.is_none();
+        if quests.iter().any(|quest| quest.loader.is_some()) && places.iter().any(missing) {
+            return self.load_many(access, quests, places, &moments).await;
+        }
+        match failure {
+            // nobody can tell whether there is one
+            Some(error) if places.iter().any(|place| missing(place) && place.failed && place.missed == 0) => Err(error),
+            _ => {
+                self.counts.all.misses.add(places.iter().filter(|place| missing(place)).count() as u64);
+                Ok(places.into_iter().map(|place| place.seen.map(Seen::found)).collect())
+            }
+        }
+    }
+
+    /// Asks one store for those that none before it had; its failure, if that was passed over.
+    async fn look_many<A: Access>(
+        &self,
+        access: &A,
+        quests: &[Quest<'_>],
+        places: &mut [Place],
+        index: usize,
+    ) -> Result<Option<Error>> {
+        let Some(level) = self.levels.get(index) else { return Ok(None) };
+        let mut wanted: Vec<(&Quest<'_>, &mut Place)> = Vec::new();
+        for (quest, place) in quests.iter().zip(places).filter(|(_, place)| place.seen.is_none()) {
+            match level.keeps(quest) {
+                Keeps::For(_) => wanted.push((quest, place)),
+                other => self.skip(index, other),
+            }
+        }
+        let Some((first, _)) = wanted.first() else { return Ok(None) };
+        let is_last = index + 1 == self.levels.len() && first.loader.is_none();
+        let Some(budget) = first.budget(level, index == 0, is_last) else { return Err(self.too_late()) };
+        let keys: Vec<&str> = wanted.iter().map(|(quest, _)| quest.token.text()).collect();
+        let values = match access.ask(&level.store, Operation::GetMany { keys: &keys }, first.call(budget)).await {
+            Ok(Outcome::Values(values)) if values.len() == wanted.len() => values,
+            Ok(_) => return Err(unexpected()),
+            Err(error) => {
+                self.pass_over(index, &error)?;
+                wanted.iter_mut().for_each(|(_, place)| place.failed = true);
+                return Ok(Some(error).filter(|error| !error.is_hidden()));
+            }
+        };
+        let values = values.into_iter().map(|value| value.filter(|value| !self.is_nothing(value)));
+        let values: Vec<Option<Value>> = values.collect();
+        let watches = self.times.watches(level, first.loader.is_some());
+        let lefts =
+            all(wanted.iter().zip(&values).filter(|(_, value)| watches && value.is_some()).map(|((quest, _), _)| {
+                let left: std::pin::Pin<Box<dyn Future<Output = _> + Send + '_>> =
+                    Box::pin(self.left(access, quest, index));
+                left
+            }))
+            .await;
+        let mut lefts = lefts.into_iter();
+        for ((quest, place), value) in wanted.into_iter().zip(values) {
+            let seen = value.and_then(|value| {
+                let left = if watches { lefts.next().and_then(Result::ok).flatten() } else { None };
+                self.judged(quest, Accept::Usual, Seen { value, level: index, left, stale: false, refresh: None })
+            });
+            if seen.is_none() {
+                place.missed |= 1 << index;
+            }
+            place.seen = seen;
+        }
+        Ok(None)
+    }
+
+    /// Writes what stores had to those before them: one batch to each for each time to live, which are whole seconds here.
+    async fn write_back_many<A: Access>(&self, access: &A, quests: &[Quest<'_>], places: &[Place]) -> Result<()> {
+        let found: Vec<_> =
+            quests.iter().zip(places).filter_map(|(quest, place)| Some((quest, place.before()?))).collect();
+        let bounds = all(found.iter().map(|(quest, (seen, _))| {
+            let bound: std::pin::Pin<Box<dyn Future<Output = _> + Send + '_>> =
+                Box::pin(self.bound(access, quest, seen));
+            bound
+        }))
+        .await;
+        for index in 0..self.levels.len() {
+            let mut batches: BTreeMap<Option<i64>, Vec<(&Quest<'_>, Stored)>> = BTreeMap::new();
+            for ((quest, (seen, before)), bound) in found.iter().zip(&bounds) {
+                let bound = match bound {
+                    Ok(Some(bound)) if before & (1 << index) != 0 => *bound,
+                    Err(error) if quest.deadline.left().is_some() && index == 0 => {
+                        self.pass_over(seen.level, error)?;
+                        continue;
+                    }
+                    _ => continue,
+                };
+                match self.carried(quest, (index, bound), seen) {
+                    Ok(Some((ttl, stored))) => batches.entry(seconds(ttl)).or_default().push((quest, stored)),
+                    Ok(None) => {}
+                    Err(error) => self.pass_over(index, &error)?,
+                }
+            }
+            for (ttl, batch) in batches {
+                self.write_batch(access, index, ttl, &batch).await?;
+            }
+        }
+        Ok(())
+    }
+
+    /// A value of one store as another stores it, and for how long; `None` if that would not keep it.
+    fn carried(&self, quest: &Quest<'_>, (index, bound): (usize, Ttl), seen: &Seen) -> Result<Option<(Ttl, Stored)>> {
+        let (Some(level), Some(from)) = (self.levels.get(index), self.levels.get(seen.level)) else { return Ok(None) };
+        let Keeps::For(full) = level.keeps(quest) else { return Ok(None) };
+        let Some(ttl) = self.times.written(level, shorter(full, bound)) else { return Ok(None) };
+        Ok(Some((ttl, level.store.carry(&from.store, &seen.value)?)))
+    }
+
+    async fn write_batch<A: Access>(
+        &self,
+        access: &A,
+        index: usize,
+        ttl: Option<i64>,
+        batch: &[(&Quest<'_>, Stored)],
+    ) -> Result<()> {
+        let (Some(level), Some((first, _))) = (self.levels.get(index), batch.first()) else { return Ok(()) };
+        let Some(budget) = first.budget(level, false, true) else { return Ok(()) }; // the values are what counts
+        let values: Vec<_> =
+            batch.iter().map(|(quest, stored)| (quest.token.text(), Input::Ready(stored.as_ref()))).collect();
+        let ttl = TtlChoice::Of(ttl.map_or(Ttl::Forever, Ttl::Millis));
+        let set = Operation::SetMany { values: &values, ttl };
+        match access.ask(&level.store, set, first.call(budget)).await {
+            Ok(Outcome::Failures(failures, _)) => {
+                for (failure, (quest, _)) in failures.iter().zip(batch) {
+                    match failure {
+                        None => self.wrote_back(index, quest),
+                        Some(error) => self.pass_over(index, error)?,
+                    }
+                }
+                Ok(())
+            }
+            Ok(_) => Err(unexpected()),
+            Err(_) if first.deadline.left().is_none() => Ok(()),
+            Err(error) => self.pass_over(index, &error),
+        }
+    }
+
+    /// Loads what no store has: one load for each token, all at once, or on the caller's thread one after the other.
+    async fn load_many<A: Access>(
+        self: &Arc<Self>,
+        access: &A,
+        quests: &[Quest<'_>],
+        places: Vec<Place>,
+        moments: &[u64],
+    ) -> Result<Vec<Option<Found>>> {
+        let mut landings: HashMap<&str, Landing> = HashMap::new();
+        let mut waits = HashMap::new();
+        for ((quest, place), moment) in quests.iter().zip(&places).zip(moments) {
+            let text = quest.token.text();
+            if place.seen.is_some() || landings.contains_key(text) || waits.contains_key(text) {
+                continue;
+            }
+            if quest.deadline.left().is_none() {
+                return Err(self.too_late());
+            }
+            match self.begin_load(access, quest, *moment).await? {
+                Ok(Landing::Failed(error)) => return Err(error),
+                Ok(landing) => drop(landings.insert(text, landing)),
+                Err(flight) => drop(waits.insert(text, (quest, flight))),
+            }
+        }
+        for (text, (quest, flight)) in waits {
+            landings.insert(text, self.landing_of(access, quest, &flight).await?);
+        }
+        let found = quests.iter().zip(places).map(|(quest, place)| match place.seen {
+            Some(seen) => Ok(Some(seen.found())),
+            None => landings.get(quest.token.text()).cloned().map_or(Ok(None), |landing| self.landed(landing)),
+        });
+        found.collect()
+    }
+}
+
+/// A time to live in milliseconds, without the part of a second beyond the first.
+fn seconds(ttl: Ttl) -> Option<i64> {
+    match ttl {
+        Ttl::Forever => None,
+        Ttl::Millis(millis @ 1000..) => Some(millis - millis % 1000),
+        Ttl::Millis(millis) => Some(millis),
+    }
+}

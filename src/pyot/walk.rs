@@ -1,0 +1,202 @@
+//! The stores in order (PY-P1).
+
+use std::sync::Arc;
+
+use super::access::Access;
+use super::ask::Found;
+use super::pipeline::Pipeline;
+use super::policy::{Keeps, Quest};
+use crate::error::{Error, Kind, Result};
+use crate::store::{Operation, Outcome, Value};
+use crate::timeout::Ttl;
+
+/// What a look through the stores brought.
+#[derive(Default)]
+pub(super) struct Looked {
+    /// The first value that will do.
+    pub seen: Option<Seen>,
+    /// A bit for each store that does not have it.
+    pub missed: u64,
+    /// The last failure that was passed over.
+    pub failure: Option<Error>,
+}
+
+/// A value that a store had.
+pub(super) struct Seen {
+    pub value: Value,
+    pub level: usize,
+    /// What is left until its store forgets it, where that was asked for.
+    pub left: Option<Ttl>,
+    /// It is over.
+    pub stale: bool,
+    /// It is to be loaded anew: what is left has to be more than this many milliseconds.
+    pub refresh: Option<i64>,
+}
+
+/// Which values will do.
+#[derive(Clone, Copy)]
+pub(super) enum Accept {
+    /// Fresh ones, and for who can load them anew stale ones.
+    Usual,
+    /// Those that are kept for more than so many milliseconds.
+    Longer(i64),
+}
+
+impl Seen {
+    pub fn found(self) -> Found {
+        Found { value: self.value, level: Some(self.level), stale: self.stale, form_of: self.level }
+    }
+}
+
+impl Pipeline {
+    /// Asks the stores in order, until one has it.
+    pub(super) async fn look<A: Access>(&self, access: &A, quest: &Quest<'_>, accept: Accept) -> Result<Looked> {
+        let mut looked = Looked::default();
+        let last = self.levels.len().saturating_sub(1);
+        for (index, level) in self.levels.iter().enumerate() {
+            match level.keeps(quest) {
+                Keeps::For(_) => {}
+                other => {
+                    self.skip(index, other);
+                    continue;
+                }
+            }
+            let is_last = index == last && quest.loader.is_none();
+            let Some(budget) = quest.budget(level, index == 0, is_last) else {
+                return Err(looked.failure.unwrap_or_else(|| self.too_late()));
+            };
+            let get = Operation::Get { key: quest.token.text() };
+            let value = match access.ask(&level.store, get, quest.call(budget)).await {
+                Ok(Outcome::Value(value)) => value.filter(|value| !self.is_nothing(value)),
+                Ok(_) => return Err(unexpected()),
+                Err(error) => {
+                    self.pass_over(index, &error)?;
+                    looked.failure = Some(error).filter(|error| !error.is_hidden());
+                    continue;
+                }
+            };
+            let seen = match value {
+                Some(value) => self.judge(access, quest, accept, (index, value)).await,
+                None => None,
+            };
+            if seen.is_some() {
+                looked.seen = seen;
+                return Ok(looked);
+            }
+            looked.missed |= 1 << index;
+        }
+        Ok(looked)
+    }
+
+    /// Whether a value is none for a pipeline: PY-S5.
+    pub(super) fn is_nothing(&self, value: &Value) -> bool {
+        self.takes_none_for_missing && value.is_plain_none()
+    }
+
+    /// Counts a store that is not asked.
+    pub(super) fn skip(&self, level: usize, keeps: Keeps) {
+        if let Some(counts) = self.counts.levels.get(level) {
+            counts.skipped.one();
+        }
+        if keeps == Keeps::Unknown {
+            self.record_unknown();
+        }
+    }
+
+    /// Whether a value will do.
+    async fn judge<A: Access>(
+        &self,
+        access: &A,
+        quest: &Quest<'_>,
+        accept: Accept,
+        (index, value): (usize, Value),
+    ) -> Option<Seen> {
+        let level = self.levels.get(index)?;
+        let is_bound = matches!(accept, Accept::Longer(least) if least >= 0) && level.knows_ttl;
+        let watches = is_bound || self.times.watches(level, quest.loader.is_some());
+        let left = if watches { self.left(access, quest, index).await.ok().flatten() } else { None };
+        if is_bound && left.is_none() {
+            return None; // it is gone already
+        }
+        self.judged(quest, accept, Seen { value, level: index, left, stale: false, refresh: None })
+    }
+
+    /// The same, when it is known what is left of it.
+    pub(super) fn judged(&self, quest: &Quest<'_>, accept: Accept, mut seen: Seen) -> Option<Seen> {
+        let kept = match seen.left {
+            Some(Ttl::Millis(millis)) => millis,
+            _ => return Some(seen), // for ever, or nobody knows
+        };
+        if let Accept::Longer(least) = accept {
+            return (kept > least).then_some(seen);
+        }
+        let Ttl::Millis(fresh) = self.times.fresh(Ttl::Millis(kept)) else { return Some(seen) };
+        let may_load = quest.loader.is_some();
+        if fresh <= 0 && self.times.has_grace() {
+            seen.stale = true;
+            seen.refresh = Some(kept);
+            return may_load.then_some(seen);
+        }
+        if may_load && self.times.is_early(fresh) {
+            seen.refresh = Some(kept);
+        }
+        Some(seen)
+    }
+
+    /// What is left of a value until its store forgets it; `None` where it has, or cannot tell.
+    pub(super) async fn left<A: Access>(&self, access: &A, quest: &Quest<'_>, level: usize) -> Result<Option<Ttl>> {
+        let Some(level) = self.levels.get(level).filter(|level| level.knows_ttl) else { return Ok(None) };
+        let Some(budget) = quest.budget(level, false, true) else { return Err(self.too_late()) };
+        match access.ask(&level.store, Operation::Ttl { key: quest.token.text() }, quest.call(budget)).await? {
+            Outcome::Left(left) => Ok(left),
+            _ => Err(unexpected()),
+        }
+    }
+
+    /// The value of a token (PY-P1).
+    pub(super) async fn get<A: Access>(self: &Arc<Self>, access: &A, quest: &Quest<'_>) -> Result<Option<Found>> {
+        let moment = quest.loader.map(|_| self.flights.moment(quest.token.text())).unwrap_or_default();
+        let looked = self.look(access, quest, Accept::Usual).await?;
+        if let Some(seen) = looked.seen {
+            self.hit(&seen, quest);
+            if !seen.stale {
+                self.write_back(access, quest, &seen, looked.missed).await?;
+            }
+            if let Some(least) = seen.refresh {
+                self.refresh(quest, moment, least);
+            }
+            return Ok(Some(seen.found()));
+        }
+        if quest.loader.is_some() {
+            return self.load(access, quest, moment).await;
+        }
+        match looked.failure {
+            // nobody can tell whether there is one
+            Some(error) if looked.missed == 0 => Err(error),
+            _ => {
+                self.counts.all.misses.one();
+                Ok(None)
+            }
+        }
+    }
+
+    /// Counts and records a value that is handed out.
+    pub(super) fn hit(&self, seen: &Seen, quest: &Quest<'_>) {
+        if let Some(counts) = self.counts.levels.get(seen.level) {
+            counts.hits.one();
+        }
+        if seen.stale {
+            self.counts.all.stale.one();
+        }
+        self.record(seen.level, "GET", quest.token);
+    }
+
+    pub(super) fn too_late(&self) -> Error {
+        let reason = format!("the time of the call was over before all stores of {} had answered", self.title);
+        Error::new(Kind::Timeout, reason)
+    }
+}
+
+pub(super) fn unexpected() -> Error {
+    Error::new(Kind::Panic, "a store answered something that does not belong to the question")
+}
