@@ -12,6 +12,9 @@
  *     larder_store_open(context, "default", &store, NULL);
  *     larder_set(store, LARDER_LIT("greeting"), LARDER_LIT("hello"), LARDER_TEXT, LARDER_TTL_DEFAULT, NULL, NULL);
  *
+ * Pyot's pipeline, several stores in order with the program's own loader behind them, is larder_pipeline_open and
+ * larder_pipeline_get; one store with a loader is larder_get_or_load.
+ *
  * Rules that every function keeps:
  *
  *   - It answers a larder_status: 0 done, more a normal outcome, less a failure. On a failure the optional last
@@ -205,6 +208,51 @@
 #define LARDER_OP_DELETE_PATTERN 36
 
 /**
+ * An operation: larder_pipeline_get.
+ */
+#define LARDER_OP_PIPELINE_GET 48
+
+/**
+ * An operation: larder_pipeline_get_many.
+ */
+#define LARDER_OP_PIPELINE_GET_MANY 49
+
+/**
+ * An operation: larder_pipeline_set.
+ */
+#define LARDER_OP_PIPELINE_SET 50
+
+/**
+ * An operation: larder_pipeline_delete.
+ */
+#define LARDER_OP_PIPELINE_DELETE 51
+
+/**
+ * An operation: larder_pipeline_contains.
+ */
+#define LARDER_OP_PIPELINE_CONTAINS 52
+
+/**
+ * An operation: larder_pipeline_clear with LARDER_CLEAR_PREFIX.
+ */
+#define LARDER_OP_PIPELINE_CLEAR_PREFIX 53
+
+/**
+ * An operation: larder_pipeline_clear with LARDER_CLEAR_EVERYTHING.
+ */
+#define LARDER_OP_PIPELINE_CLEAR_EVERYTHING 54
+
+/**
+ * An operation: larder_pipeline_expire.
+ */
+#define LARDER_OP_PIPELINE_EXPIRE 55
+
+/**
+ * An operation: larder_get_or_load, on a store.
+ */
+#define LARDER_OP_GET_OR_LOAD 56
+
+/**
  * `ttl_ms`: the alias's TIMEOUT.
  */
 #define LARDER_TTL_DEFAULT INT64_MIN
@@ -249,6 +297,18 @@
  * `flags` of a `larder_call` for a set: only over a key that is there.
  */
 #define LARDER_CALL_XX 4
+
+/**
+ * `flags` of a `larder_pipeline_call`, or of a request: only the stores are asked, nothing is loaded.
+ */
+#define LARDER_CALL_NO_LOAD 8
+
+/**
+ * `flags` of a request for larder_submit: whoever polls the queue is the loader. What no store has becomes an event
+ * LARDER_EVENT_LOAD with the tag of the request, to be answered with larder_load_done. Such events do not count
+ * against the queue's capacity.
+ */
+#define LARDER_CALL_LOAD_EVENT 16
 
 /**
  * `scope` of larder_clear: the keys under this alias's KEY_PREFIX and the call's version.
@@ -317,6 +377,22 @@
 #define LARDER_EXTEND_REPLACE 1
 
 /**
+ * `level` of an answer: no store had the value, it was loaded.
+ */
+#define LARDER_LEVEL_LOADED -1
+
+/**
+ * `level` of an answer: there is no value.
+ */
+#define LARDER_LEVEL_NONE -2
+
+/**
+ * `level` of one of several values: a store had it, but it is over, and is being loaded anew (GRACE_MS). A get of one
+ * value answers LARDER_STALE instead, and tells the store.
+ */
+#define LARDER_LEVEL_STALE -3
+
+/**
  * `kind` of an event: an operation has ended.
  */
 #define LARDER_EVENT_DONE 1
@@ -325,6 +401,12 @@
  * `kind` of an event: a log record.
  */
 #define LARDER_EVENT_LOG 2
+
+/**
+ * `kind` of an event: something is to be loaded, and answered with larder_load_done; for requests with
+ * LARDER_CALL_LOAD_EVENT. The event LARDER_EVENT_DONE of the request follows.
+ */
+#define LARDER_EVENT_LOAD 3
 
 /**
  * `action` of a backend's `lock`: take it for `ttl_ms`, also where this token holds it already.
@@ -392,6 +474,11 @@
 #define LARDER_LIVE_TOKENS 7
 
 /**
+ * What larder_live counts: open pipelines.
+ */
+#define LARDER_LIVE_PIPELINES 8
+
+/**
  * A read configuration and what its stores share. A checked handle: never read through it.
  */
 typedef struct larder_context larder_context;
@@ -405,6 +492,11 @@ typedef struct larder_cursor larder_cursor;
  * Why a call failed. Read by any thread; shared by retain and release.
  */
 typedef struct larder_error larder_error;
+
+/**
+ * An open pipeline. A checked handle: never read through it.
+ */
+typedef struct larder_pipeline larder_pipeline;
 
 /**
  * A completion queue. A checked handle: never read through it.
@@ -453,9 +545,10 @@ typedef int32_t larder_status;
 
 /**
  * Takes one log record. `message` is a NUL-terminated UTF-8 line that lives during the call only, and never holds a
- * password or a value. Called on any thread that uses larder and on larder's own, sometimes on several at once, never
- * under a lock, and not any more once larder_shutdown has answered LARDER_OK. It may call larder, but not shut the
- * context down; what would be recorded during such a call is not told to it. It must return: longjmp and
+ * password or a stored value. Records of pipelines name the parameters of tokens, which can be names of players, as
+ * Pyot's records do (LOG_LEVEL). Called on any thread that uses larder and on larder's own, sometimes on several at
+ * once, never under a lock, and not any more once larder_shutdown has answered LARDER_OK. It may call larder, but not
+ * shut the context down; what would be recorded during such a call is not told to it. It must return: longjmp and
  * exceptions through it are undefined.
  */
 typedef void (*larder_log_fn)(void *user_data, int32_t level, const char *message);
@@ -654,9 +747,9 @@ typedef void (*larder_completion_fn)(void *user_data,
                                      const struct larder_error *error);
 
 /**
- * How an operation ended, or a log record. Fields that an event has no use for are 0 or NULL. What the pointers lead to
- * belongs to the event: larder_events_clear releases it. To keep a value or an error longer, retain it, or take it
- * out and put NULL in its place. The struct only grows at its end.
+ * How an operation ended, a log record, or a load to be answered. Fields that an event has no use for are 0 or NULL.
+ * What the pointers lead to belongs to the event: larder_events_clear releases it. To keep a value or an error longer,
+ * retain it, or take it out and put NULL in its place. The struct only grows at its end.
  */
 typedef struct larder_event {
     /**
@@ -672,7 +765,7 @@ typedef struct larder_event {
      */
     uint64_t tag;
     /**
-     * The id of the operation.
+     * The id of the operation; of a load 0.
      */
     larder_op op;
     /**
@@ -687,17 +780,18 @@ typedef struct larder_event {
      * LARDER_OP_TTL: what is left in ms, or LARDER_TTL_FOREVER. LARDER_OP_INCR: the new number, or the nearest with
      * LARDER_LOSSY. LARDER_OP_INCR_VERSION: the new version. LARDER_OP_GET_MANY: how many were found.
      * LARDER_OP_SET_MANY: how many failed. LARDER_OP_DELETE_MANY, _DELETE_PATTERN, _PURGE_EXPIRED: how many were removed.
-     * LARDER_OP_KEYS: where the next page begins, 0 at the end.
+     * LARDER_OP_KEYS: where the next page begins, 0 at the end. LARDER_OP_PIPELINE_GET_MANY: how many were found.
+     * LARDER_OP_PIPELINE_EXPIRE: how many were removed. Of a load: which, for larder_load_done.
      */
     int64_t number;
     /**
-     * LARDER_OP_GET, LARDER_OP_SESSION: the value. LARDER_OP_INCR: the new number, whatever its size. LARDER_OP_LOCK: the
-     * token.
+     * LARDER_OP_GET, LARDER_OP_SESSION, LARDER_OP_PIPELINE_GET, LARDER_OP_GET_OR_LOAD: the value. LARDER_OP_INCR: the
+     * new number, whatever its size. LARDER_OP_LOCK: the token.
      */
     struct larder_value *value;
     /**
-     * LARDER_OP_GET_MANY: the values in the order of the keys, NULL for a miss. LARDER_OP_KEYS: the keys of this page,
-     * as texts.
+     * LARDER_OP_GET_MANY, _PIPELINE_GET_MANY: the values in the order of the keys, NULL for a miss. LARDER_OP_KEYS:
+     * the keys of this page, as texts.
      */
     struct larder_value **values;
     /**
@@ -709,13 +803,35 @@ typedef struct larder_event {
      */
     struct larder_error *error;
     /**
-     * A log record's line of UTF-8, NUL-terminated.
+     * A log record's line, or the token or key to be loaded, in UTF-8 and NUL-terminated.
      */
     char *text;
     /**
      * Its length in bytes.
      */
     size_t text_len;
+    /**
+     * LARDER_OP_PIPELINE_GET, LARDER_OP_GET_OR_LOAD: the store that had the value, from 0, or LARDER_LEVEL_LOADED, or
+     * LARDER_LEVEL_NONE. Otherwise 0.
+     */
+    int32_t level;
+    /**
+     * 0.
+     */
+    uint32_t reserved;
+    /**
+     * LARDER_OP_PIPELINE_GET_MANY: the same for each of the `values`; LARDER_LEVEL_STALE for one that is over.
+     */
+    int32_t *levels;
+    /**
+     * Of a load: the time in ms that is left for it; nobody waits any longer.
+     */
+    int64_t timeout_ms;
+    /**
+     * Of a load: the token itself, for larder_token_server, larder_token_param and the like; NULL where larder was given a
+     * text.
+     */
+    struct larder_token *token;
 } larder_event;
 
 /**
@@ -723,6 +839,271 @@ typedef struct larder_event {
  * as larder_completion_fn: all that the event holds is borrowed.
  */
 typedef void (*larder_event_fn)(void *user_data, const struct larder_event *event);
+
+/**
+ * What a loader is asked for. It lives during the call only, but for the number.
+ */
+typedef struct larder_load_request {
+    /**
+     * `sizeof(larder_load_request)` of the library; the struct only grows at its end.
+     */
+    uint32_t struct_size;
+    /**
+     * 0.
+     */
+    uint32_t reserved;
+    /**
+     * The load, for larder_load_done. Never used again.
+     */
+    uint64_t load;
+    /**
+     * The token, or the key of larder_get_or_load, in UTF-8 and NUL-terminated.
+     */
+    const char *token;
+    /**
+     * Its length in bytes.
+     */
+    size_t token_len;
+    /**
+     * The pipeline, or the alias of larder_get_or_load, as in the configuration, NUL-terminated.
+     */
+    const char *name;
+    /**
+     * The time in ms that is left for it. Nobody waits any longer.
+     */
+    int64_t timeout_ms;
+    /**
+     * The token itself, for larder_token_server, larder_token_param and the like; retain it to keep it longer. NULL where
+     * larder was given a text.
+     */
+    const struct larder_token *made;
+} larder_load_request;
+
+/**
+ * A program's own source, the last one of a pipeline (Pyot's "service"): called when no store has a token.
+ *
+ * It answers by larder_load_done, exactly once, before it returns or later, from any thread. Or it says it itself:
+ * LARDER_OK is "answered, or will be", LARDER_MISS "there is no such thing", which is final, a negative status "failed"
+ * (which one of larder's statuses tells callers why). Where it has answered both ways, the first counts. A load that is
+ * never answered frees its waiters when its time is over.
+ *
+ * A synchronous call runs it on the caller's own thread; operations by callback and queue run it on a thread of larder's
+ * that may wait, never on the callback thread. All who want the same token at the same time share one load, so it runs once
+ * for them; for different tokens it can run on several threads at once. It may use larder, but not shut the context down,
+ * and not wait for what it is loading itself (LARDER_EDEADLOCK). It must return: longjmp and exceptions through it are
+ * undefined. It may outlast the call that it is for, when that is cancelled or its time is over.
+ *
+ * A pipeline's own loader may begin after that call, too. That of a synchronous call never does: what grace or early have
+ * loaded anew is loaded within the call, which then has the new value. One of an operation by callback or queue may begin
+ * later, with grace and early, and where the operation was cancelled or its time is over. With these give user data that
+ * lives until larder_shutdown has answered LARDER_OK, or use a pipeline's loader, whose user data is released when nothing
+ * needs it any more.
+ */
+typedef larder_status (*larder_load_fn)(void *user_data, const struct larder_load_request *request);
+
+/**
+ * How larder_get_or_load loads. Start from `LARDER_LOAD_OPTIONS_INIT`.
+ */
+typedef struct larder_load_options {
+    /**
+     * `sizeof(larder_load_options)`; the struct only grows at its end.
+     */
+    uint32_t struct_size;
+    /**
+     * 0.
+     */
+    uint32_t reserved;
+    /**
+     * What a load may take in ms, however short the call's own time is; 0: 30 s.
+     */
+    int64_t timeout_ms;
+    /**
+     * More than 0: processes load one after the other. Whoever loads holds redis-py's lock on the key `lock:<key>` for so
+     * many ms at the most: Python keeps larder out by `cache.lock("lock:" + key)` of django-redis. Only on backends with
+     * locks.
+     */
+    int64_t lock_ms;
+    /**
+     * More than 0: a value is kept so many ms longer, and handed out (LARDER_STALE) while one caller loads it anew.
+     */
+    int64_t grace_ms;
+    /**
+     * More than 0: values are loaded anew before they expire, with a chance that grows towards the end; 1 is usual, more is
+     * earlier.
+     */
+    double early;
+    /**
+     * 0 to 0.5: times to live are lengthened or shortened at random, by this part at most, so that what was stored together
+     * does not expire together.
+     */
+    double jitter;
+} larder_load_options;
+
+/**
+ * Frees the user data of a loader: called once, on any thread, when the pipeline is closed and nothing of it runs any more.
+ */
+typedef void (*larder_release_fn)(void *user_data);
+
+/**
+ * Options of a pipeline. Start from `LARDER_PIPELINE_OPTIONS_INIT`.
+ */
+typedef struct larder_pipeline_options {
+    /**
+     * `sizeof(larder_pipeline_options)`; the struct only grows at its end.
+     */
+    uint32_t struct_size;
+    /**
+     * 0.
+     */
+    uint32_t reserved;
+    /**
+     * The last source of every get; NULL: none.
+     */
+    larder_load_fn load;
+    /**
+     * Handed to `load`.
+     */
+    void *load_user_data;
+    /**
+     * NULL, or frees the user data.
+     */
+    larder_release_fn load_release;
+} larder_pipeline_options;
+
+/**
+ * What one call on a pipeline asks for. Start from `LARDER_PIPELINE_CALL_INIT`; NULL in place of a call means the
+ * pipeline's own settings.
+ */
+typedef struct larder_pipeline_call {
+    /**
+     * `sizeof(larder_pipeline_call)`; the struct only grows at its end.
+     */
+    uint32_t struct_size;
+    /**
+     * LARDER_CALL_NO_LOAD, or 0.
+     */
+    uint32_t flags;
+    /**
+     * The total time that the call may take, in ms: all stores, waiting for a load. 0: the times of all stores' aliases
+     * together, and for a get that may load what LOAD.TIMEOUT_MS says besides.
+     */
+    int64_t timeout_ms;
+    /**
+     * Another loader than the pipeline's; NULL: the pipeline's own. A load that is under way already is shared, whoever
+     * began it.
+     */
+    larder_load_fn load;
+    /**
+     * Handed to `load`. It has to live as long as that can be called, and until it has returned and answered: both can be
+     * after the call. See larder_load_fn.
+     */
+    void *load_user_data;
+    /**
+     * NULL, or the token itself in place of its text, of larder_pipeline_get_many `n` of them; then the text is NULL with
+     * a length of 0. What the token leaves open is written as PYOT and UNICODE of the pipeline say, and log records name
+     * its parameters.
+     */
+    const struct larder_token *const *tokens;
+} larder_pipeline_call;
+
+/**
+ * What a pipeline has seen since its handle was opened. Start from `LARDER_PIPELINE_NUMBERS_INIT`; the struct only grows at
+ * its end. What its stores have seen is told by larder_pipeline_level_stats.
+ */
+typedef struct larder_pipeline_numbers {
+    /**
+     * `sizeof(larder_pipeline_numbers)`.
+     */
+    uint32_t struct_size;
+    /**
+     * How many stores it has.
+     */
+    uint32_t levels;
+    /**
+     * Values that a store had, stale ones included.
+     */
+    uint64_t hits;
+    /**
+     * Values that no store had, nor the loader.
+     */
+    uint64_t misses;
+    /**
+     * Values that were handed out after their time, while they were loaded anew; each is a hit too.
+     */
+    uint64_t stale;
+    /**
+     * Times that a store was not asked, or not written to, since its EXPIRATIONS are 0 for the endpoint.
+     */
+    uint64_t skipped;
+    /**
+     * Values that were written back to a store before the one that had them.
+     */
+    uint64_t written_back;
+    /**
+     * Sets that a store has taken.
+     */
+    uint64_t sets;
+    /**
+     * Deletes of what a store had.
+     */
+    uint64_t deletes;
+    /**
+     * Operations that failed.
+     */
+    uint64_t failures;
+    /**
+     * Those whose time was over.
+     */
+    uint64_t timeouts;
+    /**
+     * Failures of stores that were passed over (ON_STORE_ERROR).
+     */
+    uint64_t errors_skipped;
+    /**
+     * Loads that were begun.
+     */
+    uint64_t loads;
+    /**
+     * Calls that shared the load of another.
+     */
+    uint64_t shared_loads;
+    /**
+     * Loads that failed, or took too long.
+     */
+    uint64_t load_failures;
+    /**
+     * Loads that found that there is none.
+     */
+    uint64_t not_found;
+    /**
+     * Loads of values that were handed out meanwhile (GRACE_MS, EARLY).
+     */
+    uint64_t refreshes;
+    /**
+     * Operations on named tokens whose time was measured: all; where the first store is in memory one in 251.
+     */
+    uint64_t latency_count;
+    /**
+     * Half of those took at most so many ns, loads included, off by at most 6.25 %.
+     */
+    uint64_t latency_p50_ns;
+    /**
+     * The same for nine of ten.
+     */
+    uint64_t latency_p90_ns;
+    /**
+     * The same for 99 of 100.
+     */
+    uint64_t latency_p99_ns;
+    /**
+     * The same for 999 of 1,000.
+     */
+    uint64_t latency_p999_ns;
+    /**
+     * The longest, exactly, in ns.
+     */
+    uint64_t latency_max_ns;
+} larder_pipeline_numbers;
 
 /**
  * One operation for larder_submit. Start from `LARDER_REQUEST_INIT`, or from all zero bytes: then `ttl_ms` has to be set
@@ -734,11 +1115,11 @@ typedef struct larder_request {
      */
     int32_t operation;
     /**
-     * LARDER_OP_SET, _ADD, _SET_MANY: LARDER_BYTES, LARDER_TEXT, LARDER_JSON or LARDER_STORED.
+     * LARDER_OP_SET, _ADD, _SET_MANY, _PIPELINE_SET: LARDER_BYTES, LARDER_TEXT, LARDER_JSON or LARDER_STORED.
      */
     int32_t format;
     /**
-     * The store, of the queue's own context.
+     * The store, of the queue's own context; of an operation on a pipeline NULL.
      */
     const struct larder_store *store;
     /**
@@ -746,7 +1127,8 @@ typedef struct larder_request {
      */
     uint64_t tag;
     /**
-     * The key, UTF-8 text; LARDER_OP_KEYS, _DELETE_PATTERN: the pattern; LARDER_OP_SESSION: the session key.
+     * The key, UTF-8 text; LARDER_OP_KEYS, _DELETE_PATTERN: the pattern; LARDER_OP_SESSION: the session key; of an
+     * operation on a pipeline the token's text.
      */
     const char *key;
     /**
@@ -754,7 +1136,7 @@ typedef struct larder_request {
      */
     size_t key_len;
     /**
-     * LARDER_OP_SET, _ADD: the value's bytes, by `format`. LARDER_OP_UNLOCK, _LOCK_EXTEND: the token.
+     * LARDER_OP_SET, _ADD, _PIPELINE_SET: the value's bytes, by `format`. LARDER_OP_UNLOCK, _LOCK_EXTEND: the token.
      */
     const void *value;
     /**
@@ -762,9 +1144,9 @@ typedef struct larder_request {
      */
     size_t value_len;
     /**
-     * LARDER_OP_SET, _ADD, _EXPIRE, _SET_MANY: the time to live in ms, LARDER_TTL_DEFAULT or LARDER_TTL_FOREVER; 0 or
-     * less: expired at once. LARDER_OP_LOCK, _LOCK_EXTEND: the time in ms, more than 0; LARDER_OP_LOCK also
-     * LARDER_TTL_FOREVER.
+     * LARDER_OP_SET, _ADD, _EXPIRE, _SET_MANY, _GET_OR_LOAD: the time to live in ms, LARDER_TTL_DEFAULT or
+     * LARDER_TTL_FOREVER; 0 or less: expired at once. LARDER_OP_LOCK, _LOCK_EXTEND: the time in ms, more than 0;
+     * LARDER_OP_LOCK also LARDER_TTL_FOREVER.
      */
     int64_t ttl_ms;
     /**
@@ -778,11 +1160,11 @@ typedef struct larder_request {
      */
     int64_t timeout_ms;
     /**
-     * `LARDER_CALL_…`, as in `larder_call`.
+     * `LARDER_CALL_…`, as in `larder_call`; for what loads LARDER_CALL_NO_LOAD and LARDER_CALL_LOAD_EVENT.
      */
     uint32_t flags;
     /**
-     * LARDER_OP_GET_MANY, _SET_MANY, _DELETE_MANY: how many keys.
+     * LARDER_OP_GET_MANY, _SET_MANY, _DELETE_MANY, _PIPELINE_GET_MANY: how many keys or tokens.
      */
     uint32_t n;
     /**
@@ -813,6 +1195,28 @@ typedef struct larder_request {
      * NULL, or receives the operation's id, for larder_cancel, before there can be an answer; untouched on refusal.
      */
     larder_op *op;
+    /**
+     * LARDER_OP_PIPELINE_…: the pipeline, of the queue's own context.
+     */
+    const struct larder_pipeline *pipeline;
+    /**
+     * LARDER_OP_PIPELINE_GET, _PIPELINE_GET_MANY, _GET_OR_LOAD: NULL, or a loader for this request; the last needs one,
+     * or LARDER_CALL_LOAD_EVENT.
+     */
+    larder_load_fn load;
+    /**
+     * Handed to `load`.
+     */
+    void *load_user_data;
+    /**
+     * LARDER_OP_GET_OR_LOAD: NULL, or how it is loaded.
+     */
+    const struct larder_load_options *load_options;
+    /**
+     * LARDER_OP_PIPELINE_…: NULL, or the token itself in place of `key`, of LARDER_OP_PIPELINE_GET_MANY `n` of them in place of
+     * `keys`. See larder_pipeline_call.
+     */
+    const struct larder_token *const *tokens;
 } larder_request;
 
 /**
@@ -1152,7 +1556,7 @@ typedef struct larder_packed {
      */
     int32_t format;
     /**
-     * The store's handle as a number.
+     * The store's handle as a number; of an operation on a pipeline 0.
      */
     uint64_t store;
     /**
@@ -1204,6 +1608,14 @@ typedef struct larder_packed {
      * Its length in bytes; 0: the alias's own.
      */
     uint64_t version_len;
+    /**
+     * The pipeline's handle as a number.
+     */
+    uint64_t pipeline;
+    /**
+     * Where a `larder_load_options` stands for LARDER_OP_GET_OR_LOAD; 0: there is none.
+     */
+    uint64_t load_options;
 } larder_packed;
 
 /**
@@ -1233,13 +1645,13 @@ typedef struct larder_packed {
 #define LARDER_TRUNCATED 4
 
 /**
- * Skipped by policy (Pyot: a time to live of 0 for this endpoint). No function of this version answers it; the `incr` of a
- * plug-in's backend may, to larder.
+ * Skipped by policy: no store of the pipeline keeps this endpoint (a time to live of 0 in its EXPIRATIONS). The `incr` of a
+ * plug-in's backend may answer it too, to larder.
  */
 #define LARDER_SKIPPED 5
 
 /**
- * An old value while a new one is being loaded. No function of this version answers it.
+ * An old value while a new one is being loaded.
  */
 #define LARDER_STALE 6
 
@@ -1925,11 +2337,12 @@ larder_status larder_stats_errors(const struct larder_store *store,
                                   struct larder_error **err);
 
 /**
- * Tells what the stores of a context have seen in this process, as text for Prometheus: the text format 0.0.4, whose content
- * type is `text/plain; version=0.0.4; charset=utf-8`.
+ * Tells what the stores and pipelines of a context have seen in this process, as text for Prometheus: the text format 0.0.4,
+ * whose content type is `text/plain; version=0.0.4; charset=utf-8`.
  *
  * Stores of the same alias are added up, and what a store has counted is told on when it is closed, so that no counter
- * goes back. Labels are aliases, servers (never with credentials) and kinds of errors. docs/statistics.md lists the metrics.
+ * goes back; the same with pipelines. Labels are aliases, pipelines, servers (never with credentials) and kinds of errors.
+ * docs/statistics.md lists the metrics.
  *
  * @param context the context
  * @param buffer receives UTF-8 text without a terminator; NULL only with a capacity of 0
@@ -3089,6 +3502,549 @@ larder_status larder_table_sql(const struct larder_store *store,
                                struct larder_error **err);
 
 /**
+ * Answers a load: exactly once, from any thread, during the call of the loader or after it.
+ *
+ * @param load the number in the larder_load_request, or the `number` of a LARDER_EVENT_LOAD
+ * @param status LARDER_OK with a value; LARDER_MISS: there is no such thing, which is final; negative: it failed
+ * @param value the value's bytes, by `format`; only read during this call; NULL without a value
+ * @param value_len their length
+ * @param format LARDER_BYTES, LARDER_TEXT, LARDER_JSON, or LARDER_STORED: serialised already, as the first store has it;
+ *        0 without a value
+ * @param ttl_ms LARDER_TTL_DEFAULT: what the pipeline's EXPIRATIONS (for larder_get_or_load its `ttl_ms`) say; otherwise the
+ *        time to live in ms, or LARDER_TTL_FOREVER, which EXPIRATIONS still bound; 0 or less: the value is handed out
+ *        and kept nowhere
+ * @param message NULL, or why it failed, NUL-terminated UTF-8, for the error that callers get; never with a password, a
+ *        key or a value in it
+ * @param err NULL, or receives an error on failure, to be released
+ * @return LARDER_OK; LARDER_EHANDLE when there is no such load: it was answered, its time is over, the context was shut
+ *         down; LARDER_EINVAL, LARDER_EMEMORY: it is not answered, and can still be
+ *
+ * Blocks: never. Threads: any, callbacks and loaders included. Owns: nothing. Since: 0.1
+ */
+larder_status larder_load_done(uint64_t load,
+                               larder_status status,
+                               const void *value,
+                               size_t value_len,
+                               int32_t format,
+                               int64_t ttl_ms,
+                               const char *message,
+                               struct larder_error **err);
+
+/**
+ * Gets a value; where there is none it is loaded and set. Whoever wants it meanwhile, in this context, waits for that one load,
+ * no longer than his own call may take. A loader that says that there is none, or fails, sets nothing.
+ *
+ * @param store the store
+ * @param key UTF-8 text; NULL with length 0 is the empty key
+ * @param key_len its length in bytes
+ * @param load the loader; it runs on this thread, within the call
+ * @param load_user_data handed to the loader. It has to live until that has returned and answered, which can be after the
+ *        call. See larder_load_fn
+ * @param ttl_ms for what is loaded, unless the loader says another: the time to live in ms; LARDER_TTL_DEFAULT;
+ *        LARDER_TTL_FOREVER; 0 or less: it is not kept
+ * @param options NULL, or how it is loaded: under a lock, with grace, early, with jitter
+ * @param call NULL, or version, deadline and flags of this call
+ * @param value receives the value, to be released; NULL on a miss and on failure
+ * @param err NULL, or receives an error on failure, to be released
+ * @return LARDER_OK; LARDER_STALE: it is over, and being loaded anew; LARDER_MISS: the loader says that there is none;
+ *         LARDER_EDEADLOCK inside the loader of the same key; what the loader failed with; LARDER_EUNSUPPORTED for a lock on
+ *         a backend that has none; otherwise as larder_get
+ *
+ * Blocks: up to the call's deadline (the alias's own: its time and that of a load together), and as long as the loader takes
+ * where it runs on this thread. Threads: any.
+ * Owns: the caller owns the value. Since: 0.1
+ */
+larder_status larder_get_or_load(const struct larder_store *store,
+                                 const char *key,
+                                 size_t key_len,
+                                 larder_load_fn load,
+                                 void *load_user_data,
+                                 int64_t ttl_ms,
+                                 const struct larder_load_options *options,
+                                 const struct larder_call *call,
+                                 struct larder_value **value,
+                                 struct larder_error **err);
+
+/**
+ * Gets a value later; where there is none it is loaded, on a thread of larder's that may wait, and set. See
+ * larder_get_or_load.
+ *
+ * @param store the store
+ * @param key UTF-8 text; only read during this call
+ * @param key_len its length in bytes
+ * @param load the loader
+ * @param load_user_data handed to the loader. It has to live as long as that can be called, and until it has returned and
+ *        answered: both can be after the operation has ended. See larder_load_fn
+ * @param ttl_ms for what is loaded, as of larder_get_or_load
+ * @param options NULL, or how it is loaded; only read during this call
+ * @param call NULL, or version, deadline and flags of this call
+ * @param callback takes the answer: LARDER_OK or LARDER_STALE with a value, LARDER_MISS, or a failure
+ * @param user_data handed to the callback
+ * @param op NULL, or receives the operation's id, before the callback can run; 0 on refusal
+ * @param err NULL, or receives an error on refusal, to be released
+ * @return as larder_get_cb; LARDER_EUNSUPPORTED
+ *
+ * Blocks: never. Threads: any, callbacks and loaders included. Owns: nothing. Since: 0.1
+ */
+larder_status larder_get_or_load_cb(const struct larder_store *store,
+                                    const char *key,
+                                    size_t key_len,
+                                    larder_load_fn load,
+                                    void *load_user_data,
+                                    int64_t ttl_ms,
+                                    const struct larder_load_options *options,
+                                    const struct larder_call *call,
+                                    larder_completion_fn callback,
+                                    void *user_data,
+                                    larder_op *op,
+                                    struct larder_error **err);
+
+/**
+ * Opens a pipeline. Never connects. Handles of one pipeline share their loads.
+ *
+ * @param context the context
+ * @param name its name in PIPELINES, in any case, NUL-terminated UTF-8, such as "LOL"
+ * @param options NULL, or its loader
+ * @param pipeline receives a handle, to be given to larder_pipeline_close; NULL on failure
+ * @param err NULL, or receives an error on failure, to be released; then the loader's user data stays the caller's
+ * @return LARDER_OK; LARDER_ECONFIG for an unknown pipeline or a store that is not built in; LARDER_EINVAL;
+ *         LARDER_EHANDLE; LARDER_ESHUTDOWN; LARDER_EMEMORY
+ *
+ * Blocks: while a directory is made. Threads: any. Owns: the caller owns the pipeline, which owns the user data. Since: 0.1
+ */
+larder_status larder_pipeline_open(const struct larder_context *context,
+                                   const char *name,
+                                   const struct larder_pipeline_options *options,
+                                   struct larder_pipeline **pipeline,
+                                   struct larder_error **err);
+
+/**
+ * Closes a pipeline. Operations and loads that still run end by themselves; with the last of them the loader's user data is
+ * released.
+ *
+ * @param pipeline taken; NULL is harmless, and so is a pipeline that is closed already
+ * @return LARDER_OK; LARDER_EHANDLE when there was nothing to close
+ *
+ * Blocks: never. Threads: any. Owns: takes the pipeline. Since: 0.1
+ */
+larder_status larder_pipeline_close(struct larder_pipeline *pipeline);
+
+/**
+ * Tells the name of a store of a pipeline: its alias, for the `level` of an answer.
+ *
+ * @param pipeline the pipeline
+ * @param level the store, 0 for the first
+ * @param buffer receives UTF-8 text without a terminator; NULL only with a capacity of 0
+ * @param capacity its size in bytes
+ * @param needed NULL, or receives the length of the text in bytes
+ * @param err NULL, or receives an error on failure, to be released
+ * @return LARDER_OK; LARDER_EMPTY when it has no such store; LARDER_TRUNCATED when the buffer is too small;
+ *         LARDER_EINVAL; LARDER_EHANDLE
+ *
+ * Blocks: never. Threads: any. Owns: nothing. Since: 0.1
+ */
+larder_status larder_pipeline_level(const struct larder_pipeline *pipeline,
+                                    int32_t level,
+                                    char *buffer,
+                                    size_t capacity,
+                                    size_t *needed,
+                                    struct larder_error **err);
+
+/**
+ * Tells the text of a token as a pipeline writes it: by its PYOT and UNICODE, where the token leaves them open. For
+ * languages that hand out texts rather than tokens.
+ *
+ * @param pipeline the pipeline
+ * @param token borrowed; it is finished from now on
+ * @param text receives a pointer that lives as long as the token; there is no terminator; NULL on failure
+ * @param len receives the length in bytes
+ * @param err NULL, or receives an error on failure, to be released
+ * @return LARDER_OK; what went wrong while the token was built; LARDER_EINVAL; LARDER_EHANDLE
+ *
+ * Blocks: never. Threads: any. Owns: nothing. Since: 0.1
+ */
+larder_status larder_pipeline_token(const struct larder_pipeline *pipeline,
+                                    const struct larder_token *token,
+                                    const char **text,
+                                    size_t *len,
+                                    struct larder_error **err);
+
+/**
+ * Gets the value of a token: the stores are asked in order, then the loader. A value that a later store or the loader has
+ * is written to the stores before it, for as long as each one's EXPIRATIONS say, and (WRITE_BACK_TTL) no longer than it
+ * lives where it was. A store whose EXPIRATIONS are 0 for this endpoint is not asked. A store that fails is
+ * skipped (ON_STORE_ERROR), and the log says so.
+ *
+ * Threads that get one token at the same time share one load; each waits for it no longer than its own call may take.
+ *
+ * @param pipeline the pipeline
+ * @param token the token's text, ready-made or of larder_token_text; NULL where the call has the token itself
+ * @param token_len its length in bytes
+ * @param call NULL, or deadline, flags and loader of this call
+ * @param value receives the value, to be released; NULL on a miss and on failure
+ * @param level NULL, or receives which store had it, from 0; LARDER_LEVEL_LOADED; LARDER_LEVEL_NONE on a miss and on failure
+ * @param err NULL, or receives an error on failure, to be released
+ * @return LARDER_OK; LARDER_STALE: it is over, and being loaded anew; LARDER_MISS: no store has it, and the loader says that there
+ *         is none, or there is no loader; LARDER_EDEADLOCK inside the loader of the same token; what the loader failed
+ *         with; LARDER_ETIMEOUT; LARDER_EINVAL; LARDER_EHANDLE; LARDER_ESHUTDOWN; LARDER_EMEMORY; LARDER_ETOOBIG; with
+ *         ON_STORE_ERROR "fail", and when all stores fail and there is no loader, what a store failed with
+ *
+ * Blocks: up to the call's deadline, and as long as the loader takes where it runs on this thread. Threads: any.
+ * Owns: the caller owns the value. Since: 0.1
+ */
+larder_status larder_pipeline_get(const struct larder_pipeline *pipeline,
+                                  const char *token,
+                                  size_t token_len,
+                                  const struct larder_pipeline_call *call,
+                                  struct larder_value **value,
+                                  int32_t *level,
+                                  struct larder_error **err);
+
+/**
+ * Gets the values of several tokens: one batch to each store for what is still missing, then the loader for each token that
+ * no store has. See larder_pipeline_get.
+ *
+ * @param pipeline the pipeline
+ * @param tokens `n` pointers to the tokens' texts
+ * @param token_lens their lengths in bytes
+ * @param n how many
+ * @param call NULL, or deadline, flags and loader of this call
+ * @param values `n` places; each receives a value, to be released, or NULL on a miss; all NULL on failure
+ * @param levels NULL, or `n` places; each receives which store had the value, from 0; LARDER_LEVEL_LOADED;
+ *        LARDER_LEVEL_STALE: it is over, and being loaded anew; LARDER_LEVEL_NONE on a miss and on failure
+ * @param found NULL, or receives how many there were
+ * @param err NULL, or receives an error on failure, to be released
+ * @return LARDER_OK, however many there were; failures as larder_pipeline_get
+ *
+ * Blocks: up to the call's deadline, and as long as the loader takes where it runs on this thread. Threads: any.
+ * Owns: the caller owns the values. Since: 0.1
+ */
+larder_status larder_pipeline_get_many(const struct larder_pipeline *pipeline,
+                                       const char *const *tokens,
+                                       const size_t *token_lens,
+                                       size_t n,
+                                       const struct larder_pipeline_call *call,
+                                       struct larder_value **values,
+                                       int32_t *levels,
+                                       size_t *found,
+                                       struct larder_error **err);
+
+/**
+ * Sets the value of a token in all stores, each for as long as its EXPIRATIONS say.
+ *
+ * @param pipeline the pipeline
+ * @param token the token's text
+ * @param token_len its length in bytes
+ * @param value the value's bytes, by `format`; only read during the call
+ * @param value_len their length
+ * @param format LARDER_BYTES, LARDER_TEXT, LARDER_JSON, or LARDER_STORED: serialised already, as the first store has it
+ * @param call NULL, or the deadline of this call
+ * @param err NULL, or receives an error on failure, to be released
+ * @return LARDER_OK; LARDER_SKIPPED when no store keeps this endpoint; LARDER_EINVAL; LARDER_EHANDLE; LARDER_ETOOBIG;
+ *         LARDER_ETIMEOUT; LARDER_ESHUTDOWN; LARDER_EMEMORY; what a store failed with where no store has taken it, or
+ *         with ON_STORE_ERROR "fail" the first one
+ *
+ * Blocks: up to the call's deadline. Threads: any. Owns: nothing. Since: 0.1
+ */
+larder_status larder_pipeline_set(const struct larder_pipeline *pipeline,
+                                  const char *token,
+                                  size_t token_len,
+                                  const void *value,
+                                  size_t value_len,
+                                  int32_t format,
+                                  const struct larder_pipeline_call *call,
+                                  struct larder_error **err);
+
+/**
+ * Removes a token from all stores, whatever their EXPIRATIONS say.
+ *
+ * @param pipeline the pipeline
+ * @param token the token's text
+ * @param token_len its length in bytes
+ * @param call NULL, or the deadline of this call
+ * @param err NULL, or receives an error on failure, to be released
+ * @return LARDER_OK; LARDER_MISS when no store had it; failures as larder_pipeline_set
+ *
+ * Blocks: up to the call's deadline. Threads: any. Owns: nothing. Since: 0.1
+ */
+larder_status larder_pipeline_delete(const struct larder_pipeline *pipeline,
+                                     const char *token,
+                                     size_t token_len,
+                                     const struct larder_pipeline_call *call,
+                                     struct larder_error **err);
+
+/**
+ * Whether a store has a token, whatever its EXPIRATIONS say: so it can be there, and a get not see it. Nothing is loaded.
+ *
+ * @param pipeline the pipeline
+ * @param token the token's text
+ * @param token_len its length in bytes
+ * @param call NULL, or the deadline of this call
+ * @param err NULL, or receives an error on failure, to be released
+ * @return LARDER_OK; LARDER_MISS; failures as larder_pipeline_set
+ *
+ * Blocks: up to the call's deadline. Threads: any. Owns: nothing. Since: 0.1
+ */
+larder_status larder_pipeline_contains(const struct larder_pipeline *pipeline,
+                                       const char *token,
+                                       size_t token_len,
+                                       const struct larder_pipeline_call *call,
+                                       struct larder_error **err);
+
+/**
+ * Removes the keys of a scope from all stores. larder never sends FLUSHALL, as Pyot's RedisCache does.
+ *
+ * @param pipeline the pipeline
+ * @param scope LARDER_CLEAR_PREFIX: what each alias's KEY_PREFIX and version begin, which stores with raw keys cannot tell
+ *        apart (LARDER_EUNSUPPORTED); LARDER_CLEAR_EVERYTHING: all that each backend holds, whoever wrote it
+ * @param call NULL, or the deadline of this call
+ * @param err NULL, or receives an error on failure, to be released
+ * @return LARDER_OK; LARDER_EUNSUPPORTED; otherwise as larder_pipeline_set
+ *
+ * Blocks: up to the call's deadline. Threads: any. Owns: nothing. Since: 0.1
+ */
+larder_status larder_pipeline_clear(const struct larder_pipeline *pipeline,
+                                    int32_t scope,
+                                    const struct larder_pipeline_call *call,
+                                    struct larder_error **err);
+
+/**
+ * Removes what has expired from the stores that do not do that by themselves.
+ *
+ * @param pipeline the pipeline
+ * @param call NULL, or the deadline of this call
+ * @param removed NULL, or receives how many there were
+ * @param err NULL, or receives an error on failure, to be released
+ * @return LARDER_OK; failures as larder_pipeline_set
+ *
+ * Blocks: up to the call's deadline. Threads: any. Owns: nothing. Since: 0.1
+ */
+larder_status larder_pipeline_expire(const struct larder_pipeline *pipeline,
+                                     const struct larder_pipeline_call *call,
+                                     uint64_t *removed,
+                                     struct larder_error **err);
+
+/**
+ * Gets the value of a token later. The loader runs on a thread of larder's that may wait. See larder_pipeline_get.
+ *
+ * @param pipeline the pipeline
+ * @param token the token's text; only read during this call
+ * @param token_len its length in bytes
+ * @param call NULL, or what this call asks for
+ * @param callback takes the answer: an event with the value and the `level`: LARDER_OK, LARDER_STALE, LARDER_MISS, or a failure of
+ *        larder_pipeline_get
+ * @param user_data handed to the callback
+ * @param op NULL, or receives the operation's id, before the callback can run; 0 on refusal
+ * @param err NULL, or receives an error on refusal, to be released
+ * @return as LARDER_OK: accepted, the callback runs exactly once. Negative: refused, it never runs: LARDER_EINVAL;
+ *         LARDER_EHANDLE; LARDER_EBUSY; LARDER_ESHUTDOWN; LARDER_ETOOBIG; LARDER_EMEMORY
+ *
+ * Blocks: never. Threads: any, callbacks and loaders included. Owns: nothing. Since: 0.1
+ */
+larder_status larder_pipeline_get_cb(const struct larder_pipeline *pipeline,
+                                     const char *token,
+                                     size_t token_len,
+                                     const struct larder_pipeline_call *call,
+                                     larder_event_fn callback,
+                                     void *user_data,
+                                     larder_op *op,
+                                     struct larder_error **err);
+
+/**
+ * Gets the values of several tokens later. See larder_pipeline_get_many.
+ *
+ * @param pipeline the pipeline
+ * @param tokens `n` pointers to the tokens' texts; only read during this call
+ * @param token_lens their lengths in bytes
+ * @param n how many
+ * @param call NULL, or what this call asks for
+ * @param callback takes the answer: an event with the `values` and `levels`
+ * @param user_data handed to the callback
+ * @param op NULL, or receives the operation's id, before the callback can run; 0 on refusal
+ * @param err NULL, or receives an error on refusal, to be released
+ * @return as larder_pipeline_get_cb
+ *
+ * Blocks: never. Threads: any, callbacks included. Owns: nothing. Since: 0.1
+ */
+larder_status larder_pipeline_get_many_cb(const struct larder_pipeline *pipeline,
+                                          const char *const *tokens,
+                                          const size_t *token_lens,
+                                          size_t n,
+                                          const struct larder_pipeline_call *call,
+                                          larder_event_fn callback,
+                                          void *user_data,
+                                          larder_op *op,
+                                          struct larder_error **err);
+
+/**
+ * Sets the value of a token later. See larder_pipeline_set.
+ *
+ * @param pipeline the pipeline
+ * @param token the token's text; only read during this call
+ * @param token_len its length in bytes
+ * @param value the value's bytes, by `format`; only read during this call
+ * @param value_len their length
+ * @param format LARDER_BYTES, LARDER_TEXT, LARDER_JSON or LARDER_STORED
+ * @param call NULL, or what this call asks for
+ * @param callback takes the answer: an event with the status: LARDER_OK, LARDER_SKIPPED, or a failure
+ * @param user_data handed to the callback
+ * @param op NULL, or receives the operation's id, before the callback can run; 0 on refusal
+ * @param err NULL, or receives an error on refusal, to be released
+ * @return as larder_pipeline_get_cb
+ *
+ * Blocks: never. Threads: any, callbacks included. Owns: nothing. Since: 0.1
+ */
+larder_status larder_pipeline_set_cb(const struct larder_pipeline *pipeline,
+                                     const char *token,
+                                     size_t token_len,
+                                     const void *value,
+                                     size_t value_len,
+                                     int32_t format,
+                                     const struct larder_pipeline_call *call,
+                                     larder_event_fn callback,
+                                     void *user_data,
+                                     larder_op *op,
+                                     struct larder_error **err);
+
+/**
+ * Removes a token later. See larder_pipeline_delete.
+ *
+ * @param pipeline the pipeline
+ * @param token the token's text; only read during this call
+ * @param token_len its length in bytes
+ * @param call NULL, or what this call asks for
+ * @param callback takes the answer: an event with the status: LARDER_OK, LARDER_MISS, or a failure
+ * @param user_data handed to the callback
+ * @param op NULL, or receives the operation's id, before the callback can run; 0 on refusal
+ * @param err NULL, or receives an error on refusal, to be released
+ * @return as larder_pipeline_get_cb
+ *
+ * Blocks: never. Threads: any, callbacks included. Owns: nothing. Since: 0.1
+ */
+larder_status larder_pipeline_delete_cb(const struct larder_pipeline *pipeline,
+                                        const char *token,
+                                        size_t token_len,
+                                        const struct larder_pipeline_call *call,
+                                        larder_event_fn callback,
+                                        void *user_data,
+                                        larder_op *op,
+                                        struct larder_error **err);
+
+/**
+ * Tells later whether a store has a token. See larder_pipeline_contains.
+ *
+ * @param pipeline the pipeline
+ * @param token the token's text; only read during this call
+ * @param token_len its length in bytes
+ * @param call NULL, or what this call asks for
+ * @param callback takes the answer: an event with the status: LARDER_OK, LARDER_MISS, or a failure
+ * @param user_data handed to the callback
+ * @param op NULL, or receives the operation's id, before the callback can run; 0 on refusal
+ * @param err NULL, or receives an error on refusal, to be released
+ * @return as larder_pipeline_get_cb
+ *
+ * Blocks: never. Threads: any, callbacks included. Owns: nothing. Since: 0.1
+ */
+larder_status larder_pipeline_contains_cb(const struct larder_pipeline *pipeline,
+                                          const char *token,
+                                          size_t token_len,
+                                          const struct larder_pipeline_call *call,
+                                          larder_event_fn callback,
+                                          void *user_data,
+                                          larder_op *op,
+                                          struct larder_error **err);
+
+/**
+ * Removes the keys of a scope later. See larder_pipeline_clear.
+ *
+ * @param pipeline the pipeline
+ * @param scope LARDER_CLEAR_PREFIX or LARDER_CLEAR_EVERYTHING
+ * @param call NULL, or what this call asks for
+ * @param callback takes the answer: an event with the status: LARDER_OK, or a failure
+ * @param user_data handed to the callback
+ * @param op NULL, or receives the operation's id, before the callback can run; 0 on refusal
+ * @param err NULL, or receives an error on refusal, to be released
+ * @return as larder_pipeline_get_cb
+ *
+ * Blocks: never. Threads: any, callbacks included. Owns: nothing. Since: 0.1
+ */
+larder_status larder_pipeline_clear_cb(const struct larder_pipeline *pipeline,
+                                       int32_t scope,
+                                       const struct larder_pipeline_call *call,
+                                       larder_event_fn callback,
+                                       void *user_data,
+                                       larder_op *op,
+                                       struct larder_error **err);
+
+/**
+ * Removes what has expired later. See larder_pipeline_expire.
+ *
+ * @param pipeline the pipeline
+ * @param call NULL, or what this call asks for
+ * @param callback takes the answer: an event with how many there were as its `number`, or a failure
+ * @param user_data handed to the callback
+ * @param op NULL, or receives the operation's id, before the callback can run; 0 on refusal
+ * @param err NULL, or receives an error on refusal, to be released
+ * @return as larder_pipeline_get_cb
+ *
+ * Blocks: never. Threads: any, callbacks included. Owns: nothing. Since: 0.1
+ */
+larder_status larder_pipeline_expire_cb(const struct larder_pipeline *pipeline,
+                                        const struct larder_pipeline_call *call,
+                                        larder_event_fn callback,
+                                        void *user_data,
+                                        larder_op *op,
+                                        struct larder_error **err);
+
+/**
+ * Tells what a pipeline has seen in this process, by this handle.
+ *
+ * @param pipeline the pipeline
+ * @param stats begins with its size; receives the rest
+ * @param err NULL, or receives an error on failure, to be released
+ * @return LARDER_OK; LARDER_EINVAL; LARDER_EHANDLE
+ *
+ * Blocks: never. Threads: any. Owns: nothing. Since: 0.1
+ */
+larder_status larder_pipeline_stats(const struct larder_pipeline *pipeline,
+                                    struct larder_pipeline_numbers *stats,
+                                    struct larder_error **err);
+
+/**
+ * Tells how often operations of a pipeline failed with a status. What a store failed with and was passed over
+ * (ON_STORE_ERROR) counts at the store.
+ *
+ * @param pipeline the pipeline
+ * @param status a failure, such as LARDER_ETIMEOUT
+ * @param count receives how often
+ * @param err NULL, or receives an error on failure, to be released
+ * @return LARDER_OK; LARDER_EINVAL, also for a status that is no failure of this version; LARDER_EHANDLE
+ *
+ * Blocks: never. Threads: any. Owns: nothing. Since: 0.1
+ */
+larder_status larder_pipeline_stats_errors(const struct larder_pipeline *pipeline,
+                                           larder_status status,
+                                           uint64_t *count,
+                                           struct larder_error **err);
+
+/**
+ * Tells what a store of a pipeline has seen by it, and how its servers are: what larder_stats tells of a store that the
+ * program opened itself.
+ *
+ * @param pipeline the pipeline
+ * @param level the store, 0 for the first
+ * @param stats begins with its size; receives the rest
+ * @param err NULL, or receives an error on failure, to be released
+ * @return LARDER_OK; LARDER_EMPTY when it has no such store; LARDER_EINVAL; LARDER_EHANDLE
+ *
+ * Blocks: never. Threads: any. Owns: nothing. Since: 0.1
+ */
+larder_status larder_pipeline_level_stats(const struct larder_pipeline *pipeline,
+                                          int32_t level,
+                                          struct larder_store_stats *stats,
+                                          struct larder_error **err);
+
+/**
  * Releases what events hold: values, errors, texts. They are empty then; clearing them again is harmless.
  *
  * @param events `n` events that were polled, or all zero; NULL with 0 is harmless
@@ -3123,7 +4079,8 @@ larder_status larder_queue_open(const struct larder_context *context,
                                 struct larder_error **err);
 
 /**
- * Submits operations: each that is accepted gives exactly one event, whatever happens. They are accepted from the first
+ * Submits operations: each that is accepted gives exactly one event, whatever happens (LARDER_CALL_LOAD_EVENT: and before
+ * that one for each load). They are accepted from the first
  * on; one that is wrong, or has no room, ends that. Operations on one key of one store that one thread submits take
  * effect in their order; nothing else is ordered.
  *
@@ -3807,9 +4764,23 @@ int64_t larder_live(int32_t kind);
 #define LARDER_STATS_INIT                                                                                              \
     { sizeof(larder_store_stats), 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0 }
 
+/** `larder_pipeline_numbers` for larder_pipeline_stats: `larder_pipeline_numbers stats = LARDER_PIPELINE_NUMBERS_INIT;` */
+#define LARDER_PIPELINE_NUMBERS_INIT                                                                                   \
+    { sizeof(larder_pipeline_numbers), 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0 }
+
 /** A `larder_request` for the alias's own TIMEOUT: `larder_request request = LARDER_REQUEST_INIT;` */
 #define LARDER_REQUEST_INIT                                                                                            \
-    { 0, 0, NULL, 0, NULL, 0, NULL, 0, LARDER_TTL_DEFAULT, 0, 0, 0, 0, NULL, 0, NULL, NULL, NULL, NULL, NULL }
+    { 0, 0, NULL, 0, NULL, 0, NULL, 0, LARDER_TTL_DEFAULT, 0, 0, 0, 0, NULL, 0, NULL, NULL, NULL, NULL, NULL, NULL,    \
+      NULL, NULL, NULL, NULL }
+
+/** `larder_pipeline_options` without a loader: `larder_pipeline_options options = LARDER_PIPELINE_OPTIONS_INIT;` */
+#define LARDER_PIPELINE_OPTIONS_INIT { sizeof(larder_pipeline_options), 0, NULL, NULL, NULL }
+
+/** A `larder_pipeline_call` that asks for nothing special: `larder_pipeline_call call = LARDER_PIPELINE_CALL_INIT;` */
+#define LARDER_PIPELINE_CALL_INIT { sizeof(larder_pipeline_call), 0, 0, NULL, NULL, NULL }
+
+/** `larder_load_options` for larder_get_or_load: `larder_load_options options = LARDER_LOAD_OPTIONS_INIT;` */
+#define LARDER_LOAD_OPTIONS_INIT { sizeof(larder_load_options), 0, 0, 0, 0, 0, 0 }
 
 /** `larder_token_options` that leave all to the pipeline: `larder_token_options options = LARDER_TOKEN_OPTIONS_INIT;` */
 #define LARDER_TOKEN_OPTIONS_INIT { sizeof(larder_token_options), 0, NULL }

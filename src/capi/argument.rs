@@ -31,6 +31,12 @@ pub const LARDER_CALL_FINAL_KEY: u32 = 1;
 pub const LARDER_CALL_NX: u32 = 2;
 /// `flags` of a `larder_call` for a set: only over a key that is there.
 pub const LARDER_CALL_XX: u32 = 4;
+/// `flags` of a `larder_pipeline_call`, or of a request: only the stores are asked, nothing is loaded.
+pub const LARDER_CALL_NO_LOAD: u32 = 8;
+/// `flags` of a request for larder_submit: whoever polls the queue is the loader. What no store has becomes an event
+/// LARDER_EVENT_LOAD with the tag of the request, to be answered with larder_load_done. Such events do not count
+/// against the queue's capacity.
+pub const LARDER_CALL_LOAD_EVENT: u32 = 16;
 
 /// The size of `larder_call` in larder 0.1: programs that were built then still bring it.
 const FIRST_SIZE: usize = 32;
@@ -122,16 +128,39 @@ pub unsafe fn sized<T: Copy>(given: *const T, first_size: usize, what: &str) -> 
     if !(first_size..=LARGEST_STRUCT).contains(&size) {
         return Err(invalid(format!("struct_size of the {what} is {size}; start from its _INIT macro")));
     }
-    // SAFETY: the struct has `size` bytes.
-    let given = unsafe { std::slice::from_raw_parts(given.cast::<u8>(), size) };
+    // SAFETY: the struct has `size` bytes; `T` may be all zero.
+    unsafe { known_part(std::slice::from_raw_parts(given.cast::<u8>(), size), what) }.map(Some)
+}
+
+/// As [`sized`], of a struct that stands in a buffer, with any alignment.
+///
+/// # Safety
+/// `T` may be all zero, and begins with its size.
+pub unsafe fn sized_inside<T: Copy>(buffer: &[u8], at: usize, first_size: usize, what: &str) -> Result<T> {
+    let outside = || invalid(format!("the {what} at offset {at} is not inside the buffer"));
+    let rest = buffer.get(at..).ok_or_else(outside)?;
+    let size = u32::from_ne_bytes(*rest.first_chunk().ok_or_else(outside)?) as usize;
+    if !(first_size..=LARGEST_STRUCT).contains(&size) {
+        return Err(invalid(format!("struct_size of the {what} is {size}; it must be its sizeof")));
+    }
+    // SAFETY: by this function's own contract.
+    unsafe { known_part(rest.get(..size).ok_or_else(outside)?, what) }
+}
+
+/// What is known here of a host's struct.
+///
+/// # Safety
+/// `T` may be all zero.
+unsafe fn known_part<T: Copy>(given: &[u8], what: &str) -> Result<T> {
     if given.iter().skip(size_of::<T>()).any(|byte| *byte != 0) {
         return Err(invalid(format!("the {what} asks for something that this version of larder does not know")));
     }
     // SAFETY: by this function's own contract.
     let mut known: T = unsafe { std::mem::zeroed() };
+    let size = given.len().min(size_of::<T>());
     // SAFETY: both have the smaller of the two sizes.
-    unsafe { std::ptr::copy_nonoverlapping(given.as_ptr(), (&raw mut known).cast(), size.min(size_of::<T>())) };
-    Ok(Some(known))
+    unsafe { std::ptr::copy_nonoverlapping(given.as_ptr(), (&raw mut known).cast(), size) };
+    Ok(known)
 }
 
 /// A host's array of structs, each `size` bytes apart: what an older program does not bring is zero, what a newer one

@@ -49,12 +49,12 @@ static NEXT: AtomicU64 = AtomicU64::new(1);
 /// Makes an output's number look like no pointer, as handles do.
 const TAG: u64 = 0x4C4F << 48; // "LO"
 
-/// Whether this thread is inside of a plug-in's function: it cannot wait for all to end.
+/// Whether this thread is inside of a plug-in's function, or a loader: it cannot wait for all to end.
 pub(super) fn is_inside() -> bool {
     INSIDE.get() > 0
 }
 
-/// Runs a function of a plug-in's that writes nothing.
+/// Runs a function of a plug-in's that writes nothing, or a loader.
 pub(super) fn inside<T>(body: impl FnOnce() -> T) -> T {
     INSIDE.set(INSIDE.get() + 1);
     let answer = body();
@@ -189,7 +189,7 @@ impl Drop for CallOut<'_> {
 }
 
 /// The kinds of failure that a program may tell; others would say something about larder.
-fn kind_of(status: larder_status) -> Option<Kind> {
+pub(super) fn kind_of(status: larder_status) -> Option<Kind> {
     Some(match status {
         LARDER_EINVAL => Kind::Invalid,
         LARDER_EUNSUPPORTED => Kind::Unsupported,

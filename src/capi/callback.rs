@@ -5,7 +5,7 @@ use std::ffi::{c_char, c_void};
 
 use super::argument::{self, larder_call};
 use super::error::larder_error;
-use super::event::{Pending, To, larder_event};
+use super::event::{Pending, To, What, larder_event};
 use super::guard::{guard, quietly};
 use super::request as op;
 use super::status::{LARDER_OK, larder_status};
@@ -44,12 +44,13 @@ pub type larder_event_fn = Option<unsafe extern "C" fn(user_data: *mut c_void, e
 
 /// Hands an answered operation to its host. Runs on the callback thread.
 pub(crate) fn deliver(event: Event<Pending>) {
-    let Pending { store, asked, to, .. } = event.payload;
+    let Pending { what, to, .. } = event.payload;
     if matches!(to, To::Tag(_)) {
         return; // completion queues have their own way out
     }
-    let mut event = larder_event::concluded(&store, asked, event.operation, 0, event.answer);
-    if event.value.is_null()
+    let mut event = larder_event::concluded(&what, event.operation, 0, event.answer);
+    if let What::Store(store, _) = &what
+        && event.value.is_null()
         && event.status == LARDER_OK
         && matches!(to, To::Completion(..))
         && op::has_number(event.operation)
@@ -57,7 +58,7 @@ pub(crate) fn deliver(event: Event<Pending>) {
         let number = quietly(|| store.value_of(&Number::Int(event.number.into())));
         event.value = number.ok().and_then(Result::ok).map_or(std::ptr::null_mut(), larder_value::into_raw);
     }
-    drop(store); // the callback may outlive a store that is closed meanwhile
+    drop(what); // the callback may outlive a store that is closed meanwhile
     // SAFETY: the callback and its data are the host's; the event lives until it returns, and is cleared once.
     unsafe {
         match to {
@@ -103,7 +104,7 @@ pub(crate) unsafe fn begin<'a>(
         if let Some(began) = began {
             prepared.start_clock(began); // saves another look
         }
-        let pending = Pending { store: open.store.clone(), asked: prepared.asked, to, began };
+        let pending = Pending { what: What::Store(open.store.clone(), prepared.asked), to, began };
         let (operation, ticket) = open.context.queue.accept(pending)?;
         if let Some(place) = place {
             *place = operation;

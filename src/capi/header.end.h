@@ -15,9 +15,23 @@
 #define LARDER_STATS_INIT                                                                                              \
     { sizeof(larder_store_stats), 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0 }
 
+/** `larder_pipeline_numbers` for larder_pipeline_stats: `larder_pipeline_numbers stats = LARDER_PIPELINE_NUMBERS_INIT;` */
+#define LARDER_PIPELINE_NUMBERS_INIT                                                                                   \
+    { sizeof(larder_pipeline_numbers), 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0 }
+
 /** A `larder_request` for the alias's own TIMEOUT: `larder_request request = LARDER_REQUEST_INIT;` */
 #define LARDER_REQUEST_INIT                                                                                            \
-    { 0, 0, NULL, 0, NULL, 0, NULL, 0, LARDER_TTL_DEFAULT, 0, 0, 0, 0, NULL, 0, NULL, NULL, NULL, NULL, NULL }
+    { 0, 0, NULL, 0, NULL, 0, NULL, 0, LARDER_TTL_DEFAULT, 0, 0, 0, 0, NULL, 0, NULL, NULL, NULL, NULL, NULL, NULL,    \
+      NULL, NULL, NULL, NULL }
+
+/** `larder_pipeline_options` without a loader: `larder_pipeline_options options = LARDER_PIPELINE_OPTIONS_INIT;` */
+#define LARDER_PIPELINE_OPTIONS_INIT { sizeof(larder_pipeline_options), 0, NULL, NULL, NULL }
+
+/** A `larder_pipeline_call` that asks for nothing special: `larder_pipeline_call call = LARDER_PIPELINE_CALL_INIT;` */
+#define LARDER_PIPELINE_CALL_INIT { sizeof(larder_pipeline_call), 0, 0, NULL, NULL, NULL }
+
+/** `larder_load_options` for larder_get_or_load: `larder_load_options options = LARDER_LOAD_OPTIONS_INIT;` */
+#define LARDER_LOAD_OPTIONS_INIT { sizeof(larder_load_options), 0, 0, 0, 0, 0, 0 }
 
 /** `larder_token_options` that leave all to the pipeline: `larder_token_options options = LARDER_TOKEN_OPTIONS_INIT;` */
 #define LARDER_TOKEN_OPTIONS_INIT { sizeof(larder_token_options), 0, NULL }

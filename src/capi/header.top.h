@@ -12,6 +12,9 @@
  *     larder_store_open(context, "default", &store, NULL);
  *     larder_set(store, LARDER_LIT("greeting"), LARDER_LIT("hello"), LARDER_TEXT, LARDER_TTL_DEFAULT, NULL, NULL);
  *
+ * Pyot's pipeline, several stores in order with the program's own loader behind them, is larder_pipeline_open and
+ * larder_pipeline_get; one store with a loader is larder_get_or_load.
+ *
  * Rules that every function keeps:
  *
  *   - It answers a larder_status: 0 done, more a normal outcome, less a failure. On a failure the optional last

@@ -1,6 +1,7 @@
 //! What stands behind a context's handle: the configuration, which never changes, and for each process the context that
 //! is made from it. A forked child makes its own when it first needs one.
 
+use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Weak};
 use std::time::{Duration, Instant};
@@ -9,11 +10,13 @@ use super::call_out::is_inside;
 use super::callback::deliver;
 use super::event::Pending;
 use super::guard::be_silent;
+use super::loads::Loads;
 use super::log::{HostLog, LogTarget};
 use crate::config::{self, Config};
 use crate::error::{Error, Kind, Result};
 use crate::lock::Mutex;
 use crate::log::{Level, Log};
+use crate::pyot::flight::Flights;
 use crate::runtime::{CallbackThread, Queue, Runtime, next_operation};
 use crate::store::{Plugins, Sources, Surroundings};
 use crate::sys::{self, GENERATIONS, PerGeneration, PerProcess};
@@ -65,6 +68,10 @@ pub(crate) struct Context {
     pub queue: Arc<Queue<Pending>>,
     pub callbacks: CallbackThread<Pending>,
     pub log: Arc<HostLog>,
+    /// What the program was asked to load.
+    pub loads: Arc<Loads>,
+    /// The loads under way of each pipeline and alias, so that several handles share them.
+    flights: Mutex<FlightsOf>,
     /// Who has something to tell `larder_prometheus`.
     pub sources: Sources,
     /// The completion queues that hosts opened.
@@ -77,6 +84,18 @@ pub(crate) struct Context {
     shutting: AtomicBool,
     /// Counts this context among those that keep the in-memory data alive, until it is shut down.
     keeps_data: AtomicBool,
+}
+
+/// The loads under way, by what they are for.
+type FlightsOf = BTreeMap<(Of, Arc<str>), Arc<Flights>>;
+
+/// What shares loads.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum Of {
+    /// The handles of a pipeline.
+    Pipeline,
+    /// The stores of an alias.
+    Alias,
 }
 
 /// Contexts that are not shut down. The last one to go takes the in-memory data with it, open stores or not.
@@ -100,6 +119,8 @@ impl Context {
             callbacks: CallbackThread::new(queue.clone(), deliver),
             queue,
             log,
+            loads: Arc::default(),
+            flights: Mutex::default(),
             sources: Sources::default(),
             queues: Mutex::default(),
             runtime,
@@ -136,6 +157,11 @@ impl Context {
         Ok(self.queue.cancel(operation) || self.open_queues().iter().any(|queue| queue.cancel(operation)))
     }
 
+    /// The loads under way of a pipeline or an alias.
+    pub fn flights(&self, of: Of, name: &Arc<str>) -> Arc<Flights> {
+        self.flights.lock().entry((of, name.clone())).or_default().clone()
+    }
+
     fn open_queues(&self) -> Vec<Arc<Queue<Pending>>> {
         self.queues.lock().iter().filter_map(Weak::upgrade).collect()
     }
@@ -164,7 +190,7 @@ impl Context {
         if self.callbacks.is_current() || HostLog::is_inside() || is_inside() {
             return refuse(
                 Kind::Deadlock,
-                "a callback cannot wait for callbacks to end, nor can a plug-in; shut down from elsewhere",
+                "a callback cannot wait for callbacks to end, nor can a plug-in or a loader; shut down from elsewhere",
             );
         }
         if self.shutting.swap(true, Ordering::SeqCst) {
@@ -193,6 +219,7 @@ impl Context {
         for queue in &queues {
             queue.wait_for_answers(grace);
         }
+        self.loads.close(); // so that nobody waits for a loader any more
         // what has not ended by itself is dropped, which answers it
         let stopped = self.runtime.stop(end);
         let drained = self.queue.drain(end);

@@ -2,7 +2,7 @@
 
 use super::argument::invalid;
 use super::status::of;
-use super::{context, cursor, error, queue, store, token, value};
+use super::{context, cursor, error, pipeline, queue, store, token, value};
 
 /// What larder_live counts: open contexts.
 pub const LARDER_LIVE_CONTEXTS: i32 = 1;
@@ -18,6 +18,8 @@ pub const LARDER_LIVE_ERRORS: i32 = 5;
 pub const LARDER_LIVE_QUEUES: i32 = 6;
 /// What larder_live counts: tokens that are not released.
 pub const LARDER_LIVE_TOKENS: i32 = 7;
+/// What larder_live counts: open pipelines.
+pub const LARDER_LIVE_PIPELINES: i32 = 8;
 
 /// How many objects of a kind are open in this process, for tests: leak checkers cannot see handles.
 ///
@@ -35,6 +37,7 @@ pub extern "C" fn larder_live(kind: i32) -> i64 {
         LARDER_LIVE_ERRORS => error::live(),
         LARDER_LIVE_QUEUES => queue::QUEUES.live(),
         LARDER_LIVE_TOKENS => token::live(),
+        LARDER_LIVE_PIPELINES => pipeline::PIPELINES.live(),
         other => return i64::from(of(invalid(format!("{other} is no kind")).kind())),
     };
     i64::try_from(count).unwrap_or(i64::MAX)

@@ -23,9 +23,10 @@ pub const LARDER_LOG_WARNING: i32 = 30;
 pub const LARDER_LOG_ERROR: i32 = 40;
 
 /// Takes one log record. `message` is a NUL-terminated UTF-8 line that lives during the call only, and never holds a
-/// password or a value. Called on any thread that uses larder and on larder's own, sometimes on several at once, never
-/// under a lock, and not any more once larder_shutdown has answered LARDER_OK. It may call larder, but not shut the
-/// context down; what would be recorded during such a call is not told to it. It must return: longjmp and
+/// password or a stored value. Records of pipelines name the parameters of tokens, which can be names of players, as
+/// Pyot's records do (LOG_LEVEL). Called on any thread that uses larder and on larder's own, sometimes on several at
+/// once, never under a lock, and not any more once larder_shutdown has answered LARDER_OK. It may call larder, but not
+/// shut the context down; what would be recorded during such a call is not told to it. It must return: longjmp and
 /// exceptions through it are undefined.
 pub type larder_log_fn = Option<unsafe extern "C" fn(user_data: *mut c_void, level: i32, message: *const c_char)>;
 

@@ -8,11 +8,12 @@ use super::error::larder_error;
 use super::guard::guard;
 use super::status::{LARDER_OK, LARDER_TRUNCATED, larder_status};
 
-/// Tells what the stores of a context have seen in this process, as text for Prometheus: the text format 0.0.4, whose content
-/// type is `text/plain; version=0.0.4; charset=utf-8`.
+/// Tells what the stores and pipelines of a context have seen in this process, as text for Prometheus: the text format 0.0.4,
+/// whose content type is `text/plain; version=0.0.4; charset=utf-8`.
 ///
 /// Stores of the same alias are added up, and what a store has counted is told on when it is closed, so that no counter
-/// goes back. Labels are aliases, servers (never with credentials) and kinds of errors. docs/statistics.md lists the metrics.
+/// goes back; the same with pipelines. Labels are aliases, pipelines, servers (never with credentials) and kinds of errors.
+/// docs/statistics.md lists the metrics.
 ///
 /// @param context the context
 /// @param buffer receives UTF-8 text without a terminator; NULL only with a capacity of 0

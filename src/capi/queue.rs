@@ -8,10 +8,11 @@ use super::argument::{self, Rows, invalid, out};
 use super::callback::larder_op;
 use super::context::{self, larder_context};
 use super::error::larder_error;
-use super::event::{Pending, Places, To, larder_event};
+use super::event::{Pending, Places, To, What, larder_event};
 use super::guard::{caught, guard, quietly};
 use super::handle::{Borrowed, Registry};
 use super::home::Context;
+use super::pipeline_request::Work;
 use super::request::{self, larder_packed, larder_request};
 use super::status::{LARDER_EHANDLE, LARDER_EMPTY, LARDER_EPANIC, LARDER_MISS, LARDER_OK, larder_status, of};
 use super::store::{self, forked, larder_store};
@@ -109,12 +110,18 @@ struct Submission<'q, 'r> {
 
 /// A request that is fine.
 struct Ready<'r> {
-    /// Which of the batch's stores.
-    store: usize,
-    prepared: Prepared<'r>,
+    task: Task<'r>,
     tag: u64,
     /// NULL, or where the host wants the id.
     op: *mut larder_op,
+}
+
+/// What it asks for.
+enum Task<'r> {
+    /// Of one of the batch's stores.
+    Store(usize, Prepared<'r>),
+    /// Of a pipeline; it is taken out when it is begun.
+    Pipeline(Option<Box<Work>>),
 }
 
 impl<'q, 'r> Submission<'q, 'r> {
@@ -124,6 +131,12 @@ impl<'q, 'r> Submission<'q, 'r> {
     }
 
     fn prepare(&mut self, request: &request::Borrowed<'r>) -> Result<()> {
+        let (tag, op) = (request.tag, request.op);
+        if let Some(loading) = &request.loading {
+            let work = Work::new(request, loading, &self.open.context, &self.open.queue)?;
+            self.ready.push(Ready { task: Task::Pipeline(Some(Box::new(work))), tag, op });
+            return Ok(());
+        }
         if self.stores.last().is_none_or(|(handle, _)| *handle != request.store) {
             let borrowed = store::borrow(request.store as *const larder_store)?;
             if !Arc::ptr_eq(&borrowed.context, &self.open.context) {
@@ -136,18 +149,24 @@ impl<'q, 'r> Submission<'q, 'r> {
             return Ok(());
         };
         let prepared = request.prepare(&borrowed.store)?;
-        self.ready.push(Ready { store, prepared, tag: request.tag, op: request.op });
+        self.ready.push(Ready { task: Task::Store(store, prepared), tag, op });
         Ok(())
     }
 
     /// Accepts what was prepared and begins it; how many that are, and why the next one is refused.
     fn submit(&mut self) -> (usize, Result<()>) {
         let Self { open, stores, ready, tickets } = self;
-        let store_of = |ready: &Ready<'_>| stores.get(ready.store).map(|(_, borrowed)| &borrowed.store);
+        let store_of = |index: usize| stores.get(index).map(|(_, borrowed)| &borrowed.store);
         let now = Instant::now();
         let pending = ready.iter().filter_map(|ready| {
-            let (store, asked, to) = (store_of(ready)?, ready.prepared.asked, To::Tag(ready.tag));
-            Some(Pending { store: store.clone(), asked, to, began: store.begins(asked, Some(now)) })
+            let to = To::Tag(ready.tag);
+            Some(match &ready.task {
+                Task::Store(index, prepared) => {
+                    let (store, asked) = (store_of(*index)?, prepared.asked);
+                    Pending { what: What::Store(store.clone(), asked), to, began: store.begins(asked, Some(now)) }
+                }
+                Task::Pipeline(work) => Pending { what: work.as_ref()?.pending(), to, began: None },
+            })
         });
         let outcome = open.queue.accept_all(pending, |operation, ticket| {
             // SAFETY: the host gave NULL or a place that can be written, and hears the id before there can be an answer.
@@ -158,9 +177,20 @@ impl<'q, 'r> Submission<'q, 'r> {
         });
         let accepted = tickets.len();
         for (ready, ticket) in ready.iter_mut().zip(tickets.drain(..)) {
-            ready.prepared.start_clock(now);
             // nothing can refuse it any more: a dropped ticket is its answer
-            let _ = caught(|| store_of(ready).map(|store| store.begin(&ready.prepared, ticket)));
+            let _ = caught(|| match &mut ready.task {
+                Task::Store(index, prepared) => {
+                    prepared.start_clock(now);
+                    if let Some(store) = store_of(*index) {
+                        store.begin(prepared, ticket);
+                    }
+                }
+                Task::Pipeline(work) => {
+                    if let Some(work) = work.take() {
+                        work.begin(now, ticket);
+                    }
+                }
+            });
         }
         ready.clear();
         (accepted, outcome)
@@ -211,7 +241,8 @@ unsafe fn counter<'a>(place: *mut usize) -> Option<&'a mut usize> {
     place
 }
 
-/// Submits operations: each that is accepted gives exactly one event, whatever happens. They are accepted from the first
+/// Submits operations: each that is accepted gives exactly one event, whatever happens (LARDER_CALL_LOAD_EVENT: and before
+/// that one for each load). They are accepted from the first
 /// on; one that is wrong, or has no room, ends that. Operations on one key of one store that one thread submits take
 /// effect in their order; nothing else is ordered.
 ///

@@ -4,7 +4,11 @@ use std::ffi::{c_char, c_void};
 
 use super::argument::{self, array, invalid};
 use super::callback::larder_op;
+use super::load::{larder_load_fn, larder_load_options};
+use super::pipeline::larder_pipeline;
+use super::pipeline_request::Loading;
 use super::store::larder_store;
+use super::token::larder_token;
 use super::{lock, session};
 use crate::backend::When;
 use crate::codec::Input;
@@ -65,6 +69,24 @@ pub const LARDER_OP_UNLOCK: i32 = 34;
 pub const LARDER_OP_LOCK_EXTEND: i32 = 35;
 /// An operation: larder_delete_pattern. `larder_store_supports` tells whether a store has it.
 pub const LARDER_OP_DELETE_PATTERN: i32 = 36;
+/// An operation: larder_pipeline_get.
+pub const LARDER_OP_PIPELINE_GET: i32 = 48;
+/// An operation: larder_pipeline_get_many.
+pub const LARDER_OP_PIPELINE_GET_MANY: i32 = 49;
+/// An operation: larder_pipeline_set.
+pub const LARDER_OP_PIPELINE_SET: i32 = 50;
+/// An operation: larder_pipeline_delete.
+pub const LARDER_OP_PIPELINE_DELETE: i32 = 51;
+/// An operation: larder_pipeline_contains.
+pub const LARDER_OP_PIPELINE_CONTAINS: i32 = 52;
+/// An operation: larder_pipeline_clear with LARDER_CLEAR_PREFIX.
+pub const LARDER_OP_PIPELINE_CLEAR_PREFIX: i32 = 53;
+/// An operation: larder_pipeline_clear with LARDER_CLEAR_EVERYTHING.
+pub const LARDER_OP_PIPELINE_CLEAR_EVERYTHING: i32 = 54;
+/// An operation: larder_pipeline_expire.
+pub const LARDER_OP_PIPELINE_EXPIRE: i32 = 55;
+/// An operation: larder_get_or_load, on a store.
+pub const LARDER_OP_GET_OR_LOAD: i32 = 56;
 
 /// One operation for larder_submit. Start from `LARDER_REQUEST_INIT`, or from all zero bytes: then `ttl_ms` has to be set
 /// where a time to live is needed, since 0 means expired at once. The struct only grows at its end.
@@ -73,23 +95,24 @@ pub const LARDER_OP_DELETE_PATTERN: i32 = 36;
 pub struct larder_request {
     /// `LARDER_OP_…`.
     pub operation: i32,
-    /// LARDER_OP_SET, _ADD, _SET_MANY: LARDER_BYTES, LARDER_TEXT, LARDER_JSON or LARDER_STORED.
+    /// LARDER_OP_SET, _ADD, _SET_MANY, _PIPELINE_SET: LARDER_BYTES, LARDER_TEXT, LARDER_JSON or LARDER_STORED.
     pub format: i32,
-    /// The store, of the queue's own context.
+    /// The store, of the queue's own context; of an operation on a pipeline NULL.
     pub store: *const larder_store,
     /// Comes back in the event.
     pub tag: u64,
-    /// The key, UTF-8 text; LARDER_OP_KEYS, _DELETE_PATTERN: the pattern; LARDER_OP_SESSION: the session key.
+    /// The key, UTF-8 text; LARDER_OP_KEYS, _DELETE_PATTERN: the pattern; LARDER_OP_SESSION: the session key; of an
+    /// operation on a pipeline the token's text.
     pub key: *const c_char,
     /// Its length in bytes.
     pub key_len: usize,
-    /// LARDER_OP_SET, _ADD: the value's bytes, by `format`. LARDER_OP_UNLOCK, _LOCK_EXTEND: the token.
+    /// LARDER_OP_SET, _ADD, _PIPELINE_SET: the value's bytes, by `format`. LARDER_OP_UNLOCK, _LOCK_EXTEND: the token.
     pub value: *const c_void,
     /// Their length.
     pub value_len: usize,
-    /// LARDER_OP_SET, _ADD, _EXPIRE, _SET_MANY: the time to live in ms, LARDER_TTL_DEFAULT or LARDER_TTL_FOREVER; 0 or
-    /// less: expired at once. LARDER_OP_LOCK, _LOCK_EXTEND: the time in ms, more than 0; LARDER_OP_LOCK also
-    /// LARDER_TTL_FOREVER.
+    /// LARDER_OP_SET, _ADD, _EXPIRE, _SET_MANY, _GET_OR_LOAD: the time to live in ms, LARDER_TTL_DEFAULT or
+    /// LARDER_TTL_FOREVER; 0 or less: expired at once. LARDER_OP_LOCK, _LOCK_EXTEND: the time in ms, more than 0;
+    /// LARDER_OP_LOCK also LARDER_TTL_FOREVER.
     pub ttl_ms: i64,
     /// LARDER_OP_INCR, _INCR_VERSION: what to add. LARDER_OP_KEYS: where to begin, 0 or the `number` of the event before.
     /// LARDER_OP_EXPIRE_AT: the moment in ms since 1970. LARDER_OP_LOCK: how long to wait in ms (`wait_ms`).
@@ -97,9 +120,9 @@ pub struct larder_request {
     pub delta: i64,
     /// The total time that the operation may take, in ms, as in `larder_call`; 0: the alias's own.
     pub timeout_ms: i64,
-    /// `LARDER_CALL_…`, as in `larder_call`.
+    /// `LARDER_CALL_…`, as in `larder_call`; for what loads LARDER_CALL_NO_LOAD and LARDER_CALL_LOAD_EVENT.
     pub flags: u32,
-    /// LARDER_OP_GET_MANY, _SET_MANY, _DELETE_MANY: how many keys.
+    /// LARDER_OP_GET_MANY, _SET_MANY, _DELETE_MANY, _PIPELINE_GET_MANY: how many keys or tokens.
     pub n: u32,
     /// The version of the key as UTF-8 text; NULL: the alias's own.
     pub version: *const c_char,
@@ -115,6 +138,18 @@ pub struct larder_request {
     pub value_lens: *const usize,
     /// NULL, or receives the operation's id, for larder_cancel, before there can be an answer; untouched on refusal.
     pub op: *mut larder_op,
+    /// LARDER_OP_PIPELINE_…: the pipeline, of the queue's own context.
+    pub pipeline: *const larder_pipeline,
+    /// LARDER_OP_PIPELINE_GET, _PIPELINE_GET_MANY, _GET_OR_LOAD: NULL, or a loader for this request; the last needs one,
+    /// or LARDER_CALL_LOAD_EVENT.
+    pub load: larder_load_fn,
+    /// Handed to `load`.
+    pub load_user_data: *mut c_void,
+    /// LARDER_OP_GET_OR_LOAD: NULL, or how it is loaded.
+    pub load_options: *const larder_load_options,
+    /// LARDER_OP_PIPELINE_…: NULL, or the token itself in place of `key`, of LARDER_OP_PIPELINE_GET_MANY `n` of them in place of
+    /// `keys`. See larder_pipeline_call.
+    pub tokens: *const *const larder_token,
 }
 
 /// The size of `larder_request` in larder 0.1: programs that were built then still bring it.
@@ -129,7 +164,7 @@ pub struct larder_packed {
     pub operation: i32,
     /// As in `larder_request`.
     pub format: i32,
-    /// The store's handle as a number.
+    /// The store's handle as a number; of an operation on a pipeline 0.
     pub store: u64,
     /// Comes back in the event.
     pub tag: u64,
@@ -156,6 +191,10 @@ pub struct larder_packed {
     pub version: u64,
     /// Its length in bytes; 0: the alias's own.
     pub version_len: u64,
+    /// The pipeline's handle as a number.
+    pub pipeline: u64,
+    /// Where a `larder_load_options` stands for LARDER_OP_GET_OR_LOAD; 0: there is none.
+    pub load_options: u64,
 }
 
 /// The size of `larder_packed` in larder 0.1.
@@ -199,19 +238,21 @@ pub(crate) struct Borrowed<'a> {
     pub call: Call<'a>,
     /// NULL, or where the host wants the id.
     pub op: *mut larder_op,
-    when: When,
-    operation: i32,
-    format: i32,
-    ttl_ms: i64,
+    pub(super) when: When,
+    pub(super) operation: i32,
+    pub(super) format: i32,
+    pub(super) ttl_ms: i64,
     delta: i64,
-    key: &'a str,
-    value: &'a [u8],
+    pub(super) key: &'a str,
+    pub(super) value: &'a [u8],
     /// Where there are several keys.
-    several: Option<Box<Several<'a>>>,
+    pub(super) several: Option<Box<Several<'a>>>,
+    /// Of an operation on a pipeline, or one that loads.
+    pub loading: Option<Box<Loading>>,
 }
 
-struct Several<'a> {
-    keys: Vec<&'a str>,
+pub(super) struct Several<'a> {
+    pub keys: Vec<&'a str>,
     values: Vec<&'a [u8]>,
 }
 
@@ -229,7 +270,7 @@ impl<'a> Borrowed<'a> {
                 Some(argument::key(request.version, request.version_len, "version")?)
             };
             let n = request.n as usize;
-            let several = if takes_several(request.operation) {
+            let several = if takes_several(request.operation) && request.tokens.is_null() {
                 let (values, lens) = match request.operation {
                     LARDER_OP_SET_MANY => {
                         (array(request.values, n, "values")?, array(request.value_lens, n, "value_lens")?)
@@ -242,7 +283,9 @@ impl<'a> Borrowed<'a> {
             } else {
                 None
             };
-            let (call, when) = call(request.flags, request.timeout_ms, version)?;
+            let loading = Loading::of(request)?;
+            let flags = loading.as_ref().map_or(request.flags, |loading| loading.other_flags);
+            let (call, when) = call(flags, request.timeout_ms, version)?;
             Ok(Self {
                 store: request.store as u64,
                 tag: request.tag,
@@ -259,6 +302,7 @@ impl<'a> Borrowed<'a> {
                 },
                 value: argument::bytes(request.value, request.value_len, "value")?,
                 several,
+                loading,
             })
         }
     }
@@ -291,9 +335,11 @@ impl<'a> Borrowed<'a> {
             };
             value = part(buffer, request.value, request.value_len, "value")?;
         }
-        let (call, when) = call(request.flags, request.timeout_ms, version)?;
+        let loading = Loading::of_packed(request, buffer)?;
+        let flags = loading.as_ref().map_or(request.flags, |loading| loading.other_flags);
+        let (call, when) = call(flags, request.timeout_ms, version)?;
         let larder_packed { operation, format, store, tag, ttl_ms, delta, .. } = *request;
-        Ok(Self { store, tag, call, op, when, operation, format, ttl_ms, delta, key, value, several })
+        Ok(Self { store, tag, call, op, when, operation, format, ttl_ms, delta, key, value, several, loading })
     }
 
     /// Looks at the operation's arguments and encodes its values.
@@ -354,7 +400,7 @@ impl<'a> Borrowed<'a> {
 }
 
 fn takes_several(operation: i32) -> bool {
-    matches!(operation, LARDER_OP_GET_MANY | LARDER_OP_SET_MANY | LARDER_OP_DELETE_MANY)
+    matches!(operation, LARDER_OP_GET_MANY | LARDER_OP_SET_MANY | LARDER_OP_DELETE_MANY | LARDER_OP_PIPELINE_GET_MANY)
 }
 
 fn call(flags: u32, timeout_ms: i64, version: Option<&str>) -> Result<(Call<'_>, When)> {

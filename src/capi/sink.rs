@@ -85,7 +85,7 @@ pub unsafe extern "C" fn larder_plugin_reason(reason: *const c_char, reason_len:
 }
 
 /// A reason that messages can have in them.
-fn one_line(text: &str) -> Result<String> {
+pub(super) fn one_line(text: &str) -> Result<String> {
     let cut = text.get(..text.floor_char_boundary(LONGEST_REASON)).unwrap_or(text);
     let line: String = cut.chars().map(|c| if c.is_control() { ' ' } else { c }).collect();
     if line.trim().is_empty() { Err(invalid("the reason says nothing")) } else { Ok(line) }

@@ -6,7 +6,8 @@ use super::guard::guard;
 use super::status::{LARDER_OK, larder_status, name, of};
 use super::store::{find, larder_store};
 use crate::backend::Health;
-use crate::error::Kind;
+use crate::error::{Kind, Result};
+use crate::store::Store;
 
 /// What a store has seen since it was opened, and how its servers are. Start from `LARDER_STATS_INIT`; the struct only
 /// grows at its end.
@@ -76,6 +77,86 @@ pub struct larder_store_stats {
 /// The size of `larder_store_stats` in larder 0.1: programs that were built then still bring it.
 const FIRST_SIZE: usize = 96;
 
+/// What a store has seen, for a host's struct of that size.
+fn told(store: &Store, size: u32) -> larder_store_stats {
+    let (seen, times, health) = (store.stats(), store.latencies(), store.health());
+    let sum = |count: fn(&Health) -> u64| health.iter().map(count).sum();
+    larder_store_stats {
+        struct_size: size,
+        servers: u32::try_from(health.len()).unwrap_or(u32::MAX),
+        breakers_open: u32::try_from(health.iter().filter(|server| server.breaker_open).count()).unwrap_or(u32::MAX),
+        reserved: 0,
+        hits: seen.hits,
+        misses: seen.misses,
+        failures: seen.failures,
+        timeouts: seen.timeouts,
+        ignored: seen.ignored,
+        breaker_opened: sum(|server| server.breaker_opened),
+        breaker_refused: sum(|server| server.refused),
+        connections: sum(|server| server.connections),
+        connected: sum(|server| server.connected),
+        connect_failures: sum(|server| server.connect_failures),
+        sets: seen.sets,
+        deletes: seen.deletes,
+        stale: seen.stale,
+        skipped: seen.skipped,
+        bytes_read: seen.bytes_read,
+        bytes_written: seen.bytes_written,
+        near_hits: seen.near_hits,
+        loads: seen.loads,
+        shared_loads: seen.shared_loads,
+        latency_count: times.count(),
+        latency_p50_ns: times.quantile(500),
+        latency_p90_ns: times.quantile(900),
+        latency_p99_ns: times.quantile(990),
+        latency_p999_ns: times.quantile(999),
+        latency_max_ns: times.max(),
+    }
+}
+
+/// Writes what `tell` says to a host's struct, as much of it as the host knows; what is not known here becomes 0.
+///
+/// # Safety
+/// `place` is NULL, or leads to a struct that begins with its size, and `T` has no padding.
+pub(super) unsafe fn hand_out<T>(
+    place: *mut T,
+    first_size: usize,
+    init: &str,
+    tell: impl FnOnce(u32) -> T,
+) -> Result<()> {
+    if place.is_null() {
+        return Err(invalid("stats is NULL"));
+    }
+    // SAFETY: by this function's own contract.
+    let size = unsafe { place.cast::<u32>().read() };
+    if !(first_size..=LARGEST_STRUCT).contains(&(size as usize)) {
+        return Err(invalid(format!("struct_size of the stats is {size}; start from {init}")));
+    }
+    let told = tell(size);
+    // SAFETY: the host's struct has `size` bytes.
+    unsafe {
+        let known = (size as usize).min(size_of::<T>());
+        std::ptr::copy_nonoverlapping((&raw const told).cast::<u8>(), place.cast(), known);
+        std::ptr::write_bytes(place.cast::<u8>().add(known), 0, size as usize - known);
+    }
+    Ok(())
+}
+
+/// Writes what a store has seen to a host's struct.
+///
+/// # Safety
+/// `stats` is NULL, or leads to a struct that begins with its size.
+pub(super) unsafe fn hand_out_store(stats: *mut larder_store_stats, store: &Store) -> Result<()> {
+    // SAFETY: by this function's own contract.
+    unsafe { hand_out(stats, FIRST_SIZE, "LARDER_STATS_INIT", |size| told(store, size)) }
+}
+
+/// The failure that a host's status is.
+pub(super) fn failure(status: larder_status) -> Result<Kind> {
+    let kind = Kind::ALL.into_iter().find(|kind| of(*kind) == status);
+    kind.ok_or_else(|| invalid(format!("{status} ({}) is no failure", name(status).to_string_lossy())))
+}
+
 /// Tells what a store has seen in this process, and how its servers are.
 ///
 /// @param store the store
@@ -91,55 +172,8 @@ pub unsafe extern "C" fn larder_stats(
     err: *mut *mut larder_error,
 ) -> larder_status {
     let body = || {
-        if stats.is_null() {
-            return Err(invalid("stats is NULL"));
-        }
-        // SAFETY: the host passes a struct that begins with its size.
-        let size = unsafe { stats.cast::<u32>().read() };
-        if !(FIRST_SIZE..=LARGEST_STRUCT).contains(&(size as usize)) {
-            return Err(invalid(format!("struct_size of the stats is {size}; start from LARDER_STATS_INIT")));
-        }
-        let store = &find(store as u64)?.store;
-        let (seen, times, health) = (store.stats(), store.latencies(), store.health());
-        let sum = |count: fn(&Health) -> u64| health.iter().map(count).sum();
-        let told = larder_store_stats {
-            struct_size: size,
-            servers: u32::try_from(health.len()).unwrap_or(u32::MAX),
-            breakers_open: u32::try_from(health.iter().filter(|server| server.breaker_open).count())
-                .unwrap_or(u32::MAX),
-            reserved: 0,
-            hits: seen.hits,
-            misses: seen.misses,
-            failures: seen.failures,
-            timeouts: seen.timeouts,
-            ignored: seen.ignored,
-            breaker_opened: sum(|server| server.breaker_opened),
-            breaker_refused: sum(|server| server.refused),
-            connections: sum(|server| server.connections),
-            connected: sum(|server| server.connected),
-            connect_failures: sum(|server| server.connect_failures),
-            sets: seen.sets,
-            deletes: seen.deletes,
-            stale: seen.stale,
-            skipped: seen.skipped,
-            bytes_read: seen.bytes_read,
-            bytes_written: seen.bytes_written,
-            near_hits: seen.near_hits,
-            loads: seen.loads,
-            shared_loads: seen.shared_loads,
-            latency_count: times.count(),
-            latency_p50_ns: times.quantile(500),
-            latency_p90_ns: times.quantile(900),
-            latency_p99_ns: times.quantile(990),
-            latency_p999_ns: times.quantile(999),
-            latency_max_ns: times.max(),
-        };
-        // SAFETY: the host's struct has `size` bytes; what is not known here becomes 0.
-        unsafe {
-            let known = (size as usize).min(size_of::<larder_store_stats>());
-            std::ptr::copy_nonoverlapping((&raw const told).cast::<u8>(), stats.cast(), known);
-            std::ptr::write_bytes(stats.cast::<u8>().add(known), 0, size as usize - known);
-        }
+        // SAFETY: the host passes NULL, or a struct that begins with its size.
+        unsafe { hand_out_store(stats, &find(store as u64)?.store) }?;
         Ok(LARDER_OK)
     };
     // SAFETY: `err` is NULL or can be written.
@@ -167,9 +201,7 @@ pub unsafe extern "C" fn larder_stats_errors(
         // SAFETY: the host passes NULL or a place that can be written.
         let place = unsafe { out(count, "count") }?;
         *place = 0;
-        let Some(kind) = Kind::ALL.into_iter().find(|kind| of(*kind) == status) else {
-            return Err(invalid(format!("{status} ({}) is no failure", name(status).to_string_lossy())));
-        };
+        let kind = failure(status)?;
         let store = &find(store as u64)?.store;
         *place = store.stats().errors.get(kind.index()).copied().unwrap_or(0);
         Ok(LARDER_OK)

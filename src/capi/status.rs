@@ -17,10 +17,10 @@ pub const LARDER_NOT_STORED: larder_status = 2;
 pub const LARDER_EMPTY: larder_status = 3;
 /// The buffer is too small; the needed size is told, and nothing is lost.
 pub const LARDER_TRUNCATED: larder_status = 4;
-/// Skipped by policy (Pyot: a time to live of 0 for this endpoint). No function of this version answers it; the `incr` of a
-/// plug-in's backend may, to larder.
+/// Skipped by policy: no store of the pipeline keeps this endpoint (a time to live of 0 in its EXPIRATIONS). The `incr` of a
+/// plug-in's backend may answer it too, to larder.
 pub const LARDER_SKIPPED: larder_status = 5;
-/// An old value while a new one is being loaded. No function of this version answers it.
+/// An old value while a new one is being loaded.
 pub const LARDER_STALE: larder_status = 6;
 /// Done, but nothing is kept: the time to live is zero or less, or rounds to nothing on this backend (core redis and
 /// memcached count whole seconds). A key that was there is gone.

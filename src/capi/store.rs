@@ -11,8 +11,8 @@ use super::handle::{self, Registry};
 use super::home::{Context, Home};
 use super::request::{
     LARDER_OP_CLEAR_PREFIX, LARDER_OP_CREATE_TABLE, LARDER_OP_DELETE_PATTERN, LARDER_OP_EXPIRE_AT, LARDER_OP_GET,
-    LARDER_OP_INCR, LARDER_OP_KEEP, LARDER_OP_KEYS, LARDER_OP_LOCK, LARDER_OP_LOCK_EXTEND, LARDER_OP_PERSIST,
-    LARDER_OP_SESSION, LARDER_OP_TTL, LARDER_OP_UNLOCK,
+    LARDER_OP_GET_OR_LOAD, LARDER_OP_INCR, LARDER_OP_KEEP, LARDER_OP_KEYS, LARDER_OP_LOCK, LARDER_OP_LOCK_EXTEND,
+    LARDER_OP_PERSIST, LARDER_OP_SESSION, LARDER_OP_TTL, LARDER_OP_UNLOCK,
 };
 use super::status::{LARDER_EHANDLE, LARDER_EINVAL, LARDER_EPANIC, LARDER_EUNSUPPORTED, LARDER_OK, larder_status, of};
 use crate::backend::Capability;
@@ -197,7 +197,7 @@ pub extern "C" fn larder_store_supports(store: *const larder_store, operation: i
                 return if store.store.table_sql().is_ok() { LARDER_OK } else { LARDER_EUNSUPPORTED };
             }
             LARDER_OP_INCR if !store.store.has_incr() => return LARDER_EUNSUPPORTED,
-            LARDER_OP_GET..=LARDER_OP_SESSION | LARDER_OP_EXPIRE_AT => return LARDER_OK,
+            LARDER_OP_GET..=LARDER_OP_SESSION | LARDER_OP_EXPIRE_AT | LARDER_OP_GET_OR_LOAD => return LARDER_OK,
             _ => return LARDER_EINVAL,
         };
         if store.store.supports(operation) { LARDER_OK } else { LARDER_EUNSUPPORTED }

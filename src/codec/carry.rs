@@ -174,9 +174,10 @@ impl Codec {
         if !looks_so || serialised.len() > LONGEST_NUMBER {
             return None;
         }
-        let tree = match self.pickles() {
-            true => super::pickle::read::read(serialised, &self.limits),
-            false => self.deserialise(serialised),
+        let tree = if self.pickles() {
+            super::pickle::read::read(serialised, &self.limits)
+        } else {
+            self.deserialise(serialised)
         };
         let tree = tree.ok().filter(|tree| matches!(tree.kind(), ValueKind::Int | ValueKind::Float))?;
         match tree.int_text() {

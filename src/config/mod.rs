@@ -54,7 +54,6 @@
 //! | `BREAKER` | `{"FAILURES": 5, "PAUSE_MS": 500}` | after so many failures in a row calls to a Redis or memcached server fail at once for so long; `false`: never |
 //! | `DATABASE` | `default` | which of `DATABASES` a database alias is in |
 //! | `UNDECODABLE` | `error` | `miss`: what cannot be decoded, or not within the limits, is a miss for those who read it |
-//!
 //! | `NEAR_CACHE` | `false` | what of a Redis alias is kept in the process (docs/near_cache.md): an object with `MAX_ENTRIES` (10,000), `MAX_BYTES` (64 MiB) and `TIMEOUT` (60 seconds), or `true`, which is all of these. On one server, or on several with ShardClient; with replicas, Sentinels or HerdClient, and on other backends, it is an error |
 //!
 //! All but the last four are whole numbers greater than 0, and so are the two in `BREAKER`; other names are errors.

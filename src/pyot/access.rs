@@ -143,14 +143,18 @@ impl Access for Later {
     const LATER: bool = true;
 
     async fn ask<'a>(&'a self, store: &'a Arc<Store>, operation: Operation<'a>, call: Call<'a>) -> Result<Outcome> {
-        let (asked, receiver) = {
+        let (asked, receiver, began) = {
             let prepared = store.prepare(&operation, &call)?;
             let (sender, receiver) = oneshot::channel();
             let asked = prepared.asked;
+            let began = store.begins(asked, None);
             store.begin(&prepared, Ticket::new(Arc::new(Answered(Mutex::new(Some(sender)))), 0));
-            (asked, receiver)
+            (asked, receiver, began)
         };
         let answer = receiver.await.unwrap_or_else(|_| Err(shut_down()));
+        if let Some(began) = began {
+            store.took(began.elapsed());
+        }
         store.conclude(asked, answer)
     }
 
@@ -176,8 +180,10 @@ impl Access for Later {
             let (loader, load) = (loader.clone(), load.clone());
             move || {
                 let load = load.lock().take();
-                if let Some(load) = load {
-                    run_here(&*loader, load);
+                match load {
+                    Some(load) if load.left().is_zero() => load.done(super::ask::Loaded::Failed(no_turn())),
+                    Some(load) => run_here(&*loader, load),
+                    None => {}
                 }
             }
         };
@@ -224,6 +230,11 @@ impl Sink for Answered {
             }
         }
     }
+}
+
+/// Of a load whose time was over before a thread was free for it: nobody waits for it, and those behind it do.
+fn no_turn() -> Error {
+    Error::new(Kind::Timeout, "all threads for loaders were inside of others until the time of the load was over")
 }
 
 fn shut_down() -> Error {

@@ -89,7 +89,8 @@ impl<T: Clone> Arrival<T> {
         Err(receiver)
     }
 
-    fn is_ours(&self) -> bool {
+    /// Whether it is this process's. Nothing arrives in a forked child at its parent's.
+    pub fn is_ours(&self) -> bool {
         self.generation == sys::generation()
     }
 }

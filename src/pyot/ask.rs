@@ -75,20 +75,27 @@ impl<'a> TokenRef<'a> {
         self.text
     }
 
-    /// Which of the known endpoints, in sorted order, it calls.
-    pub(super) fn method<'b>(&self, model: &str, known: &'b [Box<str>]) -> Option<&'b str> {
-        if let Some(method) = self.token.and_then(|token| token.method()) {
-            return known
-                .binary_search_by(|name| (**name).cmp(method))
-                .ok()
-                .and_then(|place| known.get(place))
-                .map(|name| &**name);
+    /// Which of the known endpoints it calls.
+    pub(super) fn method<'b>(&self, model: &str, known: impl Iterator<Item = &'b str>) -> Option<&'b str> {
+        match self.token {
+            Some(token) => token.method_in(model, known),
+            None => method_of(self.text, model, known),
         }
-        method_of(self.text, model, known.iter().map(|name| &**name))
+    }
+
+    /// Whether its text is of version 6, which has slashes (or may be).
+    pub(super) fn is_path(&self, model: &str) -> bool {
+        self.token.is_some() || self.text.as_bytes().get(model.len()) == Some(&b'/')
+    }
+
+    /// What stands before the parameters in version 3.
+    pub(super) fn before_brace(&self) -> &'a [u8] {
+        let text = self.text.as_bytes();
+        memchr::memchr(b'{', text).and_then(|end| text.get(..end)).unwrap_or_default()
     }
 
     /// What records say of it (PY-L): `<NA1 summoner_v4_by_name: Hide on bush>`, of a ready-made one `<`its text`>`.
-    pub(super) fn show(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+    pub(super) fn show(&self, f: &mut impl fmt::Write) -> fmt::Result {
         match self.token {
             Some(token) => f.write_str(&token.record()),
             None => write!(f, "<{}>", self.text),
@@ -108,6 +115,11 @@ pub(super) struct OwnedToken {
 }
 
 impl OwnedToken {
+    /// What it was made of, where that is known.
+    pub fn made(&self) -> Option<Arc<Token>> {
+        self.token.clone()
+    }
+
     pub fn as_ref(&self) -> TokenRef<'_> {
         TokenRef { text: &self.text, token: self.token.as_ref() }
     }

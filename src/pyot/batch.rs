@@ -52,7 +52,7 @@ impl Pipeline {
             let Some(seen) = &place.seen else { continue };
             self.hit(seen, quest);
             if let Some(least) = seen.refresh {
-                self.refresh(quest, *moment, least);
+                self.refresh(access, quest, *moment, least).await; // the next get has it
             }
         }
         let missing = |place: &Place| place.seen.is_none();
@@ -94,7 +94,9 @@ impl Pipeline {
             Ok(_) => return Err(unexpected()),
             Err(error) => {
                 self.pass_over(index, &error)?;
-                wanted.iter_mut().for_each(|(_, place)| place.failed = true);
+                for (_, place) in &mut wanted {
+                    place.failed = true;
+                }
                 return Ok(Some(error).filter(|error| !error.is_hidden()));
             }
         };
@@ -214,11 +216,11 @@ impl Pipeline {
             match self.begin_load(access, quest, *moment).await? {
                 Ok(Landing::Failed(error)) => return Err(error),
                 Ok(landing) => drop(landings.insert(text, landing)),
-                Err(flight) => drop(waits.insert(text, (quest, flight))),
+                Err(flight) => drop(waits.insert(text, (quest, *moment, flight))),
             }
         }
-        for (text, (quest, flight)) in waits {
-            landings.insert(text, self.landing_of(access, quest, &flight).await?);
+        for (text, (quest, moment, flight)) in waits {
+            landings.insert(text, self.landing_after(access, quest, moment, flight).await?);
         }
         let found = quests.iter().zip(places).map(|(quest, place)| match place.seen {
             Some(seen) => Ok(Some(seen.found())),

@@ -16,6 +16,7 @@ use super::counts::Counts;
 use crate::backend::Leveled;
 use crate::error::{Error, Kind};
 use crate::lock::Mutex;
+use crate::store::Store;
 use crate::sys::PerProcess;
 
 /// Landings are counted in so many places, by token.
@@ -56,12 +57,16 @@ pub enum Landing {
     NotFound,
     /// It failed.
     Failed(Error),
+    /// Who led it went before the load began: whoever still waits leads another.
+    Abandoned,
 }
 
 /// A load that is under way.
 pub struct Flight {
     number: u64,
     landing: Arrival<Landing>,
+    /// What was loaded, while it is written to the stores.
+    loaded: Arrival<Landing>,
     limit: Duration,
     began: Instant,
     /// How long after that it is over its time, in microseconds. No lock, which could stay locked in a forked child.
@@ -111,6 +116,7 @@ impl Flights {
             Arc::new(Flight {
                 number: NEXT.fetch_add(1, Ordering::Relaxed),
                 landing: Arrival::default(),
+                loaded: Arrival::default(),
                 limit,
                 began: now,
                 time: AtomicU64::new(micros(limit)),
@@ -140,9 +146,11 @@ impl Flights {
         flight.landing.put(Landing::Failed(flight.took_too_long()));
     }
 
-    /// The counters of all that share these flights, which have so many stores.
-    pub(super) fn counts(&self, levels: usize) -> Arc<Counts> {
-        self.counts.get_or_init(|| Arc::new(Counts::new(levels))).clone()
+    /// The counters of all calls that load for one store: their pipelines do not live long.
+    pub(super) fn counts(&self, store: &Store) -> Arc<Counts> {
+        let name = store.name();
+        let counts = || Arc::new(Counts::new(name, std::iter::once(name), store.measures_all()));
+        self.counts.get_or_init(counts).clone()
     }
 
     /// How many are under way.
@@ -198,6 +206,11 @@ impl Flight {
     /// Where what it brings arrives.
     pub fn landing(&self) -> &Arrival<Landing> {
         &self.landing
+    }
+
+    /// What was loaded and is not yet written: for who cannot wait for that.
+    pub fn loaded(&self) -> &Arrival<Landing> {
+        &self.loaded
     }
 
     /// When it is over its time; that can still change.

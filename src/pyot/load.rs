@@ -3,9 +3,10 @@
 use std::cell::RefCell;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use super::ask::Loaded;
+use super::token::Token;
 use crate::error::{Error, Kind};
 
 /// A program's own source (Pyot's "service"). Called on any thread, several at once for different tokens, and never again
@@ -25,8 +26,11 @@ pub trait Loader: Send + Sync {
 pub struct Load {
     token: Arc<str>,
     limit: Duration,
+    began: Instant,
     /// Of the flight that waits for it.
     flight: u64,
+    /// What the token was made of, where that is known.
+    made: Option<Arc<Token>>,
     answer: Option<Box<dyn FnOnce(Loaded) + Send>>,
 }
 
@@ -34,7 +38,19 @@ impl Load {
     /// A load for the flight of that number, whose answer goes to `answer`: short, and without locks that others hold for
     /// long.
     pub fn new(token: Arc<str>, limit: Duration, flight: u64, answer: Box<dyn FnOnce(Loaded) + Send>) -> Self {
-        Self { token, limit, flight, answer: Some(answer) }
+        Self { token, limit, began: Instant::now(), flight, made: None, answer: Some(answer) }
+    }
+
+    /// The same, of a token that is more than its text.
+    #[must_use]
+    pub fn of(mut self, made: Option<Arc<Token>>) -> Self {
+        self.made = made;
+        self
+    }
+
+    /// What the token was made of; `None` for a ready-made one, and for a key.
+    pub fn made(&self) -> Option<&Arc<Token>> {
+        self.made.as_ref()
     }
 
     /// What is to be loaded: the token or key.
@@ -45,6 +61,11 @@ impl Load {
     /// The time that it may take. An answer after that is taken no notice of.
     pub fn limit(&self) -> Duration {
         self.limit
+    }
+
+    /// What is left of that; nothing where nobody waits for it any more.
+    pub fn left(&self) -> Duration {
+        self.limit.saturating_sub(self.began.elapsed())
     }
 
     /// Answers.

@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 use super::access::{Access, Later, Now, now};
 use super::ask::{Ask, Asked, Found, Operation, Outcome, OwnedInput, OwnedToken, TokenRef};
 use super::counts::{Counts, Snapshot};
+use super::endpoints::Endpoints;
 use super::flight::Flights;
 use super::load::Loader;
 pub use super::policy::Rules;
@@ -20,7 +21,7 @@ use crate::log::Log;
 use crate::store::{Call, Scope, Store, Surroundings};
 use crate::timeout::{Budget, TtlChoice};
 
-/// The most stores of a pipeline.
+/// More stores do not fit into the bits of a look ([`super::walk::Looked`]); the configuration stops before.
 pub const MAX_LEVELS: usize = 64;
 
 /// An open pipeline, or one store with a loader. All methods may be called from any thread.
@@ -34,8 +35,7 @@ pub struct Pipeline {
     pub(super) title: String,
     pub(super) levels: Vec<Level>,
     style: Style,
-    /// The endpoints that any store knows, sorted.
-    endpoints: Vec<Box<str>>,
+    endpoints: Endpoints,
     pub(super) write_back: WriteBack,
     pub(super) on_error: OnStoreError,
     pub(super) times: Times,
@@ -94,19 +94,16 @@ impl Pipeline {
             let reason = format!("a pipeline has at most {MAX_LEVELS} stores, {:?} has more", config.name);
             return Err(Error::new(Kind::Config, reason));
         }
+        let endpoints = Endpoints::of(config.levels.iter().map(|level| &level.expirations));
         let level = |level: &config::Level| {
             let store = Arc::new(Store::open(level.alias.clone(), around.clone())?);
-            let expirations = Some(level.expirations.clone());
-            Ok(Level { title: Some(level.title()), log_level: level_of(level.log_level), expirations, ..bare(store) })
+            let expirations = Some(endpoints.table(&level.expirations));
+            Ok(Level { title: Some(level.title()), records_at: level_of(level.log_level), expirations, ..bare(store) })
         };
         let levels: Vec<_> = config.levels.iter().map(level).collect::<Result<_>>()?;
         let lock = config.loading.lock.as_ref();
         let lock =
             lock.map(|lock| Ok::<_, Error>((Arc::new(Store::open(lock.alias.clone(), around.clone())?), lock.ttl)));
-        let mut endpoints: Vec<Box<str>> =
-            config.levels.iter().flat_map(|level| level.expirations.names()).map(Into::into).collect();
-        endpoints.sort_unstable();
-        endpoints.dedup();
         Ok(Self {
             name: config.name.clone(),
             model: config.model.clone(),
@@ -117,7 +114,11 @@ impl Pipeline {
             game: config.model.to_uppercase(),
             title: format!("the pipeline {:?}", config.name),
             usual: levels.iter().map(|level| level.budget).sum(),
-            counts: flights.counts(levels.len()),
+            counts: Arc::new(Counts::new(
+                &config.name,
+                config.levels.iter().map(|level| &level.alias.name),
+                levels.first().is_none_or(|first| first.store.measures_all()),
+            )),
             levels,
             endpoints,
             write_back: config.write_back,
@@ -143,9 +144,9 @@ impl Pipeline {
             game: String::new(),
             title: format!("alias '{}'", store.name()),
             usual: level.budget,
-            counts: flights.counts(1),
+            counts: flights.counts(&store),
             levels: vec![level],
-            endpoints: Vec::new(),
+            endpoints: Endpoints::default(),
             write_back: WriteBack::Remaining,
             on_error: OnStoreError::Skip,
             lock: rules.lock.map(|ttl| (store, ttl)),
@@ -168,9 +169,14 @@ impl Pipeline {
         self.style
     }
 
-    /// Its stores, in order.
+    /// Its stores, in order, and behind them that of the lock of all processes, if it has one.
     pub fn stores(&self) -> impl Iterator<Item = &Arc<Store>> {
-        self.levels.iter().map(|level| &level.store)
+        self.levels.iter().map(|level| &level.store).chain(self.lock.iter().map(|(store, _)| store))
+    }
+
+    /// One of its stores, from 0.
+    pub fn store(&self, level: usize) -> Option<&Arc<Store>> {
+        self.levels.get(level).map(|level| &level.store)
     }
 
     /// What it has seen.
@@ -193,9 +199,7 @@ impl Pipeline {
                 (Asked::GetMany, Work::GetMany(tokens.iter().map(|token| token.keep()).collect()))
             }
             Operation::Set { token, value } => {
-                if let Some(level) = self.levels.first() {
-                    level.store.encoded(value)?; // what is no value at all is refused before anything is begun
-                }
+                self.check_value(value)?; // before anything is begun
                 (Asked::Set, Work::Set(token.keep(), value.into()))
             }
             Operation::Delete { token } => (Asked::Delete, Work::Delete(token.keep())),
@@ -257,10 +261,22 @@ impl Pipeline {
 
     async fn run<A: Access>(self: &Arc<Self>, access: &A, operation: Operation<'_>, ask: &Ask) -> Result<Outcome> {
         let began = Instant::now();
+        let outcome = self.run_since(began, access, operation, ask).await;
+        self.counts.ended(&operation, &outcome, began);
+        outcome
+    }
+
+    async fn run_since<A: Access>(
+        self: &Arc<Self>,
+        began: Instant,
+        access: &A,
+        operation: Operation<'_>,
+        ask: &Ask,
+    ) -> Result<Outcome> {
         let deadline = self.budget(&operation, ask).fixed_since(began).start();
         let about = |token| Quest {
             token,
-            method: None,
+            endpoint: None,
             version: ask.version.as_deref(),
             final_key: ask.final_key,
             ttl: None,
@@ -269,7 +285,7 @@ impl Pipeline {
             began,
         };
         let loader = self.loader_of(ask);
-        let by_endpoint = |token| Quest { method: self.method(token), loader, ..about(token) };
+        let by_endpoint = |token| Quest { endpoint: self.endpoints.find(token, &self.model), loader, ..about(token) };
         Ok(match operation {
             Operation::Get { token } => Outcome::Value(self.get(access, &by_endpoint(token)).await?),
             Operation::GetMany { tokens } => {
@@ -328,11 +344,6 @@ impl Pipeline {
         let usual = || if may_load { self.usual.saturating_add(self.times.rules.timeout) } else { self.usual };
         ask.budget.unwrap_or_else(|| Budget::new(usual()))
     }
-
-    /// The endpoint of a token, where a store knows it.
-    fn method(&self, token: TokenRef<'_>) -> Option<&str> {
-        token.method(&self.model, &self.endpoints)
-    }
 }
 
 /// A store of a pipeline without settings of its own.
@@ -340,7 +351,7 @@ fn bare(store: Arc<Store>) -> Level {
     Level {
         expirations: None,
         title: None,
-        log_level: crate::log::Level::Info,
+        records_at: crate::log::Level::Info,
         budget: store.budget(&Call::default()).total(),
         knows_ttl: store.supports(Capability::Ttl),
         store,

@@ -5,9 +5,10 @@ use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
 use super::ask::TokenRef;
+use super::endpoints::Table;
 use super::flight::Flights;
 use super::load::Loader;
-use crate::config::{self, Expirations, Expiry};
+use crate::config;
 use crate::dice::Dice;
 use crate::log;
 use crate::store::{Call, Store};
@@ -17,11 +18,11 @@ use crate::timeout::{Budget, Deadline, Ttl, TtlChoice};
 pub(super) struct Level {
     pub store: Arc<Store>,
     /// By endpoint; `None` where each call brings its time to live.
-    pub expirations: Option<Expirations>,
+    pub expirations: Option<Table>,
     /// How records name it (PY-L); `None`: there are none.
     pub title: Option<String>,
-    /// Of its records.
-    pub log_level: log::Level,
+    /// The level of its records.
+    pub records_at: log::Level,
     /// What it may take of a call's time.
     pub budget: Duration,
     /// Whether it tells what is left of a time to live.
@@ -32,8 +33,8 @@ pub(super) struct Level {
 #[derive(Clone, Copy)]
 pub(super) struct Quest<'a> {
     pub token: TokenRef<'a>,
-    /// The token's endpoint, where it is one that a store knows.
-    pub method: Option<&'a str>,
+    /// The number of the token's endpoint, where it is one that a store knows.
+    pub endpoint: Option<usize>,
     pub version: Option<&'a str>,
     pub final_key: bool,
     /// The caller's own time to live.
@@ -67,7 +68,7 @@ impl<'a> Quest<'a> {
     pub fn budget(&self, level: &Level, is_first: bool, is_last: bool) -> Option<Budget> {
         let now = if is_first { self.began } else { Instant::now() };
         let left = self.deadline.end().checked_duration_since(now).filter(|left| !left.is_zero())?;
-        let share = if is_last { left } else { left - left / 4 };
+        let share = if is_last { left } else { left / 4 * 3 };
         Some(Budget::new(level.budget.min(share)).fixed_since(now))
     }
 }
@@ -75,14 +76,9 @@ impl<'a> Quest<'a> {
 impl Level {
     /// Whether, and for how long, it keeps what a call is about.
     pub fn keeps(&self, quest: &Quest<'_>) -> Keeps {
-        let Some(expirations) = &self.expirations else {
-            return Keeps::For(self.store.life(quest.ttl.unwrap_or(TtlChoice::Default)));
-        };
-        match expirations.of(quest.method.unwrap_or_default()) {
-            Some(Expiry::Seconds(seconds)) => Keeps::For(Ttl::Millis(seconds.saturating_mul(1000))),
-            Some(Expiry::Forever) => Keeps::For(Ttl::Forever),
-            Some(Expiry::Never) => Keeps::Never,
-            None => Keeps::Unknown,
+        match &self.expirations {
+            Some(table) => table.of(quest.endpoint),
+            None => Keeps::For(self.store.life(quest.ttl.unwrap_or(TtlChoice::Default))),
         }
     }
 }
@@ -204,5 +200,49 @@ pub(super) fn shorter(one: Ttl, other: Ttl) -> Ttl {
     match (one, other) {
         (Ttl::Millis(one), Ttl::Millis(other)) => Ttl::Millis(one.min(other)),
         (Ttl::Forever, ttl) | (ttl, Ttl::Forever) => ttl,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn times(rules: Rules) -> Times {
+        Times::new(rules, Arc::default())
+    }
+
+    #[test]
+    fn early_loads_are_likelier_towards_the_end_and_for_slow_loads() {
+        let times = times(Rules { early: 1.0, ..Rules::default() });
+        assert!(!times.is_early(1), "nobody knows how long a load takes");
+        times.took(Duration::from_millis(100));
+        let often = |left| (0..2000).filter(|_| times.is_early(left)).count();
+        // the chance is exp(-left / load)
+        let (near, far) = (often(50), often(300));
+        assert!((1000..1430).contains(&near) && (40..180).contains(&far), "{near} {far}");
+        assert_eq!((often(0), often(100_000)), (2000, 0));
+        for _ in 0..50 {
+            times.took(Duration::from_millis(400)); // it follows
+        }
+        assert!((1600..1900).contains(&often(60)));
+        let never = super::Times::new(Rules::default(), times.flights.clone());
+        assert!(!never.is_early(0));
+    }
+
+    #[test]
+    fn times_are_spread_within_their_bounds() {
+        let spread = times(Rules { jitter: 0.25, ..Rules::default() });
+        let all: Vec<i64> = (0..1000).map(|_| spread.spread(1000)).collect();
+        assert!(all.iter().all(|one| (749..=1250).contains(one)));
+        assert!(all.iter().any(|one| *one < 800) && all.iter().any(|one| *one > 1200));
+        assert_eq!(times(Rules::default()).spread(1000), 1000);
+        assert!(spread.spread(i64::MAX) > 0);
+    }
+
+    #[test]
+    fn the_shorter_time_counts() {
+        let (one, other) = (Ttl::Millis(1), Ttl::Millis(2));
+        assert_eq!((shorter(one, other), shorter(Ttl::Forever, one), shorter(one, Ttl::Forever)), (one, one, one));
+        assert_eq!(shorter(Ttl::Forever, Ttl::Forever), Ttl::Forever);
     }
 }

@@ -1,6 +1,6 @@
 //! What a pipeline tells the log: Pyot's records (PY-L), and what it passes over.
 
-use std::fmt;
+use std::fmt::{self, Write};
 
 use super::ask::TokenRef;
 use super::pipeline::Pipeline;
@@ -13,7 +13,23 @@ struct Inner<'a>(TokenRef<'a>);
 
 impl fmt::Display for Inner<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.0.show(f)
+        self.0.show(&mut OneLine(f))
+    }
+}
+
+/// What players call themselves is in tokens: it must not look like another record, nor steer a terminal.
+struct OneLine<'a, 'b>(&'a mut fmt::Formatter<'b>);
+
+impl Write for OneLine<'_, '_> {
+    fn write_str(&mut self, text: &str) -> fmt::Result {
+        let breaks = |c: char| c.is_control() || matches!(c, '\u{2028}' | '\u{2029}');
+        let mut rest = text;
+        while let Some((at, c)) = rest.char_indices().find(|(_, c)| breaks(*c)) {
+            let (before, behind) = rest.split_at(at);
+            write!(self.0, "{before}{}", c.escape_default())?;
+            rest = behind.get(c.len_utf8()..).unwrap_or_default();
+        }
+        self.0.write_str(rest)
     }
 }
 
@@ -41,7 +57,7 @@ impl Pipeline {
     fn say(&self, level: usize, what: &fmt::Arguments<'_>) {
         let Some(level) = self.levels.get(level) else { return };
         if let Some(title) = &level.title {
-            self.log.record(level.log_level, &format_args!("[Trace: {} > {title}] {what}", self.game));
+            self.log.record(level.records_at, &format_args!("[Trace: {} > {title}] {what}", self.game));
         }
     }
 

@@ -8,12 +8,11 @@ use std::time::{Duration, Instant};
 use super::access::{Access, Later};
 use super::arrival::Arrival;
 use super::ask::{Found, Loaded, OwnedInput, OwnedToken};
-use super::flight::{Flight, Flying, Landing, Name, Role};
-use super::load::{Load, Loader, is_inside};
+use super::flight::{Flight, Flying, Landing, Name};
+use super::load::{Load, Loader};
 use super::pipeline::Pipeline;
 use super::policy::Quest;
 use super::walk::{Accept, unexpected};
-use crate::backend::Leveled;
 use crate::error::{Error, Kind, Result};
 use crate::log;
 use crate::store::{Call, Operation, Outcome, Store};
@@ -23,7 +22,7 @@ use crate::timeout::{Budget, Ttl, TtlChoice};
 pub(super) struct Trip {
     pipeline: Arc<Pipeline>,
     token: OwnedToken,
-    method: Option<Box<str>>,
+    endpoint: Option<usize>,
     ttl: Option<TtlChoice>,
     loader: Arc<dyn Loader>,
     flying: Flying,
@@ -40,12 +39,14 @@ enum Stage {
     Look,
     /// To take the lock of all processes; whether it was waited for.
     Lock { waits: bool },
+    /// To wait for it in a task: the caller's time does not suffice.
+    LockLater,
     /// To begin the load.
     Load,
     /// To wait for the load's answer.
     Answer(Arc<Arrival<Loaded>>, Instant),
     /// To write what was loaded.
-    Write(Arc<OwnedInput>, Option<TtlChoice>),
+    Write(Arc<OwnedInput>, Option<TtlChoice>, Landing),
     /// To land.
     Land(Landing),
 }
@@ -71,7 +72,7 @@ impl Trip {
         Self {
             pipeline: pipeline.clone(),
             token: quest.token.keep(),
-            method: quest.method.map(Into::into),
+            endpoint: quest.endpoint,
             ttl: quest.ttl,
             loader: loader.clone(),
             flying,
@@ -82,7 +83,7 @@ impl Trip {
     }
 
     /// A load of what will soon be over, or just was.
-    fn refreshing(mut self, longer: i64) -> Self {
+    pub fn refreshing(mut self, longer: i64) -> Self {
         self.longer = Some(longer);
         self.stage = Stage::Look;
         self
@@ -100,6 +101,12 @@ impl Trip {
                 Stage::Land(landing) => {
                     return Ok(Self::land(self.pipeline, self.flying, self.held, landing, access, until).await);
                 }
+                Stage::LockLater if until.is_some() && !self.is_left() => Stage::Lock { waits: true },
+                Stage::LockLater if until.is_some() => {
+                    self.stage = Stage::Lock { waits: true };
+                    return Err(Box::new(self));
+                }
+                Stage::LockLater => Stage::Lock { waits: true },
                 stage if is_over && !stage.is_answered() => {
                     self.stage = stage;
                     return Err(Box::new(self));
@@ -114,23 +121,26 @@ impl Trip {
                     Ok(stage) => stage,
                     Err(error) => Stage::Land(Landing::Failed(error)),
                 },
+                // nobody waits for it, and somebody else may be loading by now
+                Stage::Load if self.flying.is_given_up() => Stage::Land(Landing::Failed(self.flight().took_too_long())),
                 Stage::Load => self.load(access),
                 Stage::Answer(arrival, began) => {
                     let end = self.flight().end();
                     let answer = access.arrival(&arrival, until.map_or(end, |until| until.min(end))).await;
                     self.answered(answer, arrival, began)
                 }
-                Stage::Write(input, ttl) => self.write(access, until, &input, ttl).await,
+                Stage::Write(input, ttl, landing) => {
+                    Stage::Land(self.write(access, until, (&input, ttl), landing).await)
+                }
             };
         }
     }
 
-    /// What a caller can be given whose time is over before it was written.
-    pub fn in_hand(&self) -> Option<Landing> {
-        match &self.stage {
-            Stage::Write(input, _) => Some(self.pipeline.landing(input)),
-            _ => None,
-        }
+    /// Whether a caller may leave what is still to be done to a task. A loader of one call only is not begun after that: its
+    /// user data need not live any longer.
+    pub fn is_left(&self) -> bool {
+        let is_begun = matches!(self.stage, Stage::Answer(..) | Stage::Write(..) | Stage::Land(_));
+        is_begun || self.pipeline.loader.as_ref().is_some_and(|own| Arc::ptr_eq(own, &self.loader))
     }
 
     fn quest(&self, time: Duration, until: Option<Instant>) -> Quest<'_> {
@@ -139,7 +149,7 @@ impl Trip {
         let name = self.flying.name();
         Quest {
             token: self.token.as_ref(),
-            method: self.method.as_deref(),
+            endpoint: self.endpoint,
             version: name.version.as_deref(),
             final_key: name.final_key,
             ttl: self.ttl,
@@ -187,10 +197,11 @@ impl Trip {
                 let reason = "another process holds the lock of this load for longer than a load may take";
                 Err(Error::new(Kind::Timeout, reason).during("load").on_alias(store.name()))
             }
+            Ok(Outcome::Locked(None)) if waits => Ok(Stage::LockLater),
             Ok(Outcome::Locked(None)) => Ok(Stage::Lock { waits: true }),
             Ok(_) => Err(unexpected()),
             Err(error) if matches!(error.kind(), Kind::Shutdown | Kind::Forked) => Err(error),
-            Err(_) if until.is_some_and(|until| until <= Instant::now()) => Ok(Stage::Lock { waits }), // for a task
+            Err(error) if error.kind() == Kind::Timeout && until.is_some() && total < own => Ok(Stage::LockLater),
             Err(error) => {
                 let title = &self.pipeline.title;
                 let text = format_args!("{title} loads without the lock of all processes: {error}");
@@ -205,6 +216,7 @@ impl Trip {
     fn load<A: Access>(&self, access: &A) -> Stage {
         let limit = self.pipeline.times.rules.timeout;
         self.pipeline.counts.all.loads.one();
+        self.pipeline.count_load(false);
         self.flying.prolong(limit);
         let arrival = Arc::new(Arrival::default());
         let answer = {
@@ -214,7 +226,8 @@ impl Trip {
             }
         };
         let began = Instant::now();
-        let load = Load::new(self.token.text.clone(), limit, self.flight().number(), Box::new(answer));
+        let load =
+            Load::new(self.token.text.clone(), limit, self.flight().number(), Box::new(answer)).of(self.token.made());
         access.load(&self.loader, load);
         Stage::Answer(arrival, began)
     }
@@ -227,11 +240,18 @@ impl Trip {
             return Stage::Land(Landing::Failed(self.flight().took_too_long())); // what came too late is not looked at
         }
         match answer {
+            None if !arrival.is_ours() => Stage::Land(Landing::Failed(forked_inside())),
             None => Stage::Answer(arrival, began),
             Some(Loaded::Value(input, ttl)) => {
                 self.pipeline.times.took(began.elapsed());
                 self.flying.prolong(ASIDE + self.pipeline.usual);
-                Stage::Write(input, ttl)
+                match self.pipeline.landing(&input) {
+                    Landing::Failed(error) => Stage::Land(Landing::Failed(error)),
+                    landing => {
+                        self.flight().loaded().put(landing.clone());
+                        Stage::Write(input, ttl, landing)
+                    }
+                }
             }
             Some(Loaded::NotFound) => {
                 self.pipeline.times.took(began.elapsed());
@@ -249,9 +269,9 @@ impl Trip {
         &self,
         access: &A,
         until: Option<Instant>,
-        input: &OwnedInput,
-        ttl: Option<TtlChoice>,
-    ) -> Stage {
+        (input, ttl): (&OwnedInput, Option<TtlChoice>),
+        landing: Landing,
+    ) -> Landing {
         let mut quest = self.quest(self.pipeline.usual, until);
         let bound = match (self.ttl, ttl) {
             (Some(_), Some(own)) => {
@@ -261,14 +281,10 @@ impl Trip {
             (None, Some(TtlChoice::Of(bound))) => bound,
             _ => Ttl::Forever,
         };
-        let landing = self.pipeline.landing(input);
-        if matches!(landing, Landing::Failed(_)) {
-            return Stage::Land(landing);
-        }
         match self.pipeline.write_all(access, &quest, input.as_input(), bound).await {
-            Ok(_) => Stage::Land(landing),
-            Err(_) if quest.deadline.left().is_none() => Stage::Land(landing),
-            Err(error) => Stage::Land(Landing::Failed(error)), // PY-P2
+            Ok(_) => landing,
+            Err(_) if quest.deadline.left().is_none() => landing,
+            Err(error) => Landing::Failed(error), // PY-P2
         }
     }
 
@@ -292,6 +308,11 @@ impl Trip {
         landing
     }
 
+    /// Goes before the load begins, whatever waits for it.
+    pub async fn abandon<A: Access>(self, access: &A, until: Instant) {
+        Self::land(self.pipeline, self.flying, self.held, Landing::Abandoned, access, Some(until)).await;
+    }
+
     /// Leaves it to a task.
     pub fn leave(self) {
         let later = Later::new(self.pipeline.spawner.clone());
@@ -313,133 +334,7 @@ async fn unlock<A: Access>(access: &A, pipeline: &Pipeline, store: &Arc<Store>, 
     }
 }
 
-impl Pipeline {
-    /// What no store has: by a load of one's own, or somebody else's.
-    pub(super) async fn load<A: Access>(
-        self: &Arc<Self>,
-        access: &A,
-        quest: &Quest<'_>,
-        moment: u64,
-    ) -> Result<Option<Found>> {
-        let landing = match self.begin_load(access, quest, moment).await? {
-            Ok(landing) => landing,
-            Err(flight) => self.landing_of(access, quest, &flight).await?,
-        };
-        self.landed(landing)
-    }
-
-    /// Leads a load, or finds the flight to wait for. A load that somebody else leads, or a task, is not waited for.
-    pub(super) async fn begin_load<A: Access>(
-        self: &Arc<Self>,
-        access: &A,
-        quest: &Quest<'_>,
-        moment: u64,
-    ) -> Result<Result<Landing, Arc<Flight>>> {
-        let Some(loader) = quest.loader else { return Ok(Ok(Landing::NotFound)) };
-        let flying = match self.flights.join(self.name_of(quest)?, moment, self.times.rules.timeout) {
-            Role::Lead(flying) => flying,
-            Role::Wait(flight) => {
-                if !A::LATER && is_inside(flight.number()) {
-                    let reason =
-                        "the value is being loaded by this very call's thread; a loader cannot wait for its own load";
-                    return Err(Error::new(Kind::Deadlock, reason));
-                }
-                self.counts.all.shared_loads.one();
-                return Ok(Err(flight));
-            }
-        };
-        let trip = Trip::new(self, quest, loader, flying);
-        if A::LATER {
-            let flight = trip.flight().clone();
-            trip.leave();
-            return Ok(Err(flight));
-        }
-        match trip.go(access, Some(quest.deadline.end())).await {
-            Ok(landing) => Ok(Ok(landing)),
-            Err(trip) => {
-                let in_hand = trip.in_hand();
-                trip.leave();
-                in_hand.map(Ok).ok_or_else(|| self.load_is_late())
-            }
-        }
-    }
-
-    /// Waits for a flight, at most until the deadline.
-    pub(super) async fn landing_of<A: Access>(
-        &self,
-        access: &A,
-        quest: &Quest<'_>,
-        flight: &Arc<Flight>,
-    ) -> Result<Landing> {
-        loop {
-            let end = flight.end();
-            if let Some(landing) = access.arrival(flight.landing(), end.min(quest.deadline.end())).await {
-                return Ok(landing);
-            }
-            if quest.deadline.left().is_none() {
-                return Err(self.load_is_late());
-            }
-            if flight.end() <= Instant::now() {
-                self.flights.give_up(&self.name_of(quest)?, flight);
-            }
-        }
-    }
-
-    /// Loads a value anew while its old one is served, unless somebody does.
-    pub(super) fn refresh(self: &Arc<Self>, quest: &Quest<'_>, moment: u64, longer: i64) {
-        let Some((loader, name)) = quest.loader.zip(self.name_of(quest).ok()) else { return };
-        if let Role::Lead(flying) = self.flights.join(name, moment, self.times.rules.timeout) {
-            self.counts.all.refreshes.one();
-            Trip::new(self, quest, loader, flying).refreshing(longer).leave();
-        }
-    }
-
-    /// What a flight brought, for a caller.
-    pub(super) fn landed(&self, landing: Landing) -> Result<Option<Found>> {
-        match landing {
-            Landing::Value(leveled) => self.shown(leveled).map(Some),
-            Landing::NotFound => {
-                self.counts.all.misses.one();
-                Ok(None)
-            }
-            Landing::Failed(error) => Err(error),
-        }
-    }
-
-    /// A loaded value in the stored form of the first store that can write it.
-    fn landing(&self, input: &OwnedInput) -> Landing {
-        let mut failure = None;
-        for (form_of, level) in self.levels.iter().enumerate() {
-            match level.store.encoded(input.as_input()) {
-                Ok(stored) => return Landing::Value(Leveled { stored, form_of, level: None, stale: false }),
-                Err(error) => failure = failure.or(Some(error)),
-            }
-            if matches!(input, OwnedInput::Stored(_) | OwnedInput::Ready(_)) {
-                break; // it is in the form of the first
-            }
-        }
-        Landing::Failed(failure.unwrap_or_else(unexpected))
-    }
-
-    /// A value of an answer.
-    pub(super) fn shown(&self, leveled: Leveled) -> Result<Found> {
-        let Leveled { stored, form_of, level, stale } = leveled;
-        let store = self.levels.get(form_of).map(|level| &level.store).ok_or_else(unexpected)?;
-        Ok(Found { value: store.shown(stored)?, level, stale, form_of })
-    }
-
-    fn name_of(&self, quest: &Quest<'_>) -> Result<Name> {
-        let first = self.levels.first().ok_or_else(unexpected)?;
-        Ok(Name {
-            made: first.store.made_key(quest.token.text(), &quest.call(quest.deadline.budget()))?.into(),
-            token: quest.token.text().into(),
-            version: quest.version.map(Into::into),
-            final_key: quest.final_key,
-        })
-    }
-
-    fn load_is_late(&self) -> Error {
-        let reason = format!("the time of the call was over before the value of {} was loaded", self.title);
-        Error::new(Kind::Timeout, reason).during("load")
-    }
+/// A loader forked, and returned in the child: what it answers there is nobody's.
+fn forked_inside() -> Error {
+    Error::new(Kind::Forked, "the loader forked; the load that it is inside of is the parent process's")
 }

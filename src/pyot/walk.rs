@@ -95,8 +95,9 @@ impl Pipeline {
 
     /// Counts a store that is not asked.
     pub(super) fn skip(&self, level: usize, keeps: Keeps) {
-        if let Some(counts) = self.counts.levels.get(level) {
+        if let Some((counts, level)) = self.counts.levels.get(level).zip(self.levels.get(level)) {
             counts.skipped.one();
+            level.store.count_skipped();
         }
         if keeps == Keeps::Unknown {
             self.record_unknown();
@@ -123,10 +124,7 @@ impl Pipeline {
 
     /// The same, when it is known what is left of it.
     pub(super) fn judged(&self, quest: &Quest<'_>, accept: Accept, mut seen: Seen) -> Option<Seen> {
-        let kept = match seen.left {
-            Some(Ttl::Millis(millis)) => millis,
-            _ => return Some(seen), // for ever, or nobody knows
-        };
+        let Some(Ttl::Millis(kept)) = seen.left else { return Some(seen) }; // for ever, or nobody knows
         if let Accept::Longer(least) = accept {
             return (kept > least).then_some(seen);
         }
@@ -162,8 +160,10 @@ impl Pipeline {
             if !seen.stale {
                 self.write_back(access, quest, &seen, looked.missed).await?;
             }
-            if let Some(least) = seen.refresh {
-                self.refresh(quest, moment, least);
+            if let Some(least) = seen.refresh
+                && let Some(fresh) = self.refresh(access, quest, moment, least).await
+            {
+                return Ok(Some(fresh));
             }
             return Ok(Some(seen.found()));
         }
@@ -185,8 +185,9 @@ impl Pipeline {
         if let Some(counts) = self.counts.levels.get(seen.level) {
             counts.hits.one();
         }
-        if seen.stale {
+        if let Some(level) = self.levels.get(seen.level).filter(|_| seen.stale) {
             self.counts.all.stale.one();
+            level.store.count_stale(1);
         }
         self.record(seen.level, "GET", quest.token);
     }

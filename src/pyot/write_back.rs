@@ -7,7 +7,7 @@ use super::walk::{Seen, unexpected};
 use crate::backend::{When, Written};
 use crate::codec::Input;
 use crate::config::WriteBack;
-use crate::error::{Error, Result};
+use crate::error::{Error, Kind, Result};
 use crate::store::{Operation, Outcome};
 use crate::timeout::{Ttl, TtlChoice};
 
@@ -37,7 +37,7 @@ impl Pipeline {
         let bound = match self.bound(access, quest, seen).await {
             Ok(Some(bound)) => bound,
             Ok(None) => return Ok(()),
-            Err(error) if quest.deadline.left().is_none() => return Ok(drop(error)),
+            Err(_) if quest.deadline.left().is_none() => return Ok(()),
             Err(error) => return self.pass_over(seen.level, &error),
         };
         for index in (0..seen.level).filter(|index| before & (1 << index) != 0) {
@@ -129,12 +129,27 @@ impl Pipeline {
                 }
                 Ok(false) => {}
                 Err(error) => {
+                    if error.kind() == Kind::Invalid {
+                        self.check_value(value)?;
+                    }
                     self.pass_over(index, &error)?;
                     wrote.failure = Some(error).filter(|error| !error.is_hidden());
                 }
             }
         }
         Ok(wrote)
+    }
+
+    /// What is no value at all (JSON that is none) is the caller's fault, not a store's. What a store cannot write for
+    /// another reason the next one perhaps can.
+    pub(super) fn check_value(&self, value: Input<'_>) -> Result<()> {
+        match (self.levels.first(), value) {
+            (Some(first), Input::Json(_)) => match first.store.encoded(value) {
+                Err(error) if error.kind() == Kind::Invalid => Err(error),
+                _ => Ok(()),
+            },
+            _ => Ok(()),
+        }
     }
 
     /// Writes a caller's value to a store. What is serialised already is in the first one's form.

@@ -22,9 +22,9 @@ const KEPT_EVENTS: usize = 4096;
 /// Log records that wait at the most; more are counted and dropped.
 const MAX_RECORDS: usize = 1024;
 
-/// An operation that has been answered.
+/// An operation that has been answered, or a note.
 pub struct Event<T> {
-    /// Its id.
+    /// Its id; 0 for a note.
     pub operation: u64,
     /// What the submitter left with it.
     pub payload: T,
@@ -74,8 +74,10 @@ struct Inner<T> {
     spare: VecDeque<Event<T>>,
     records: VecDeque<(Level, String)>,
     lost_records: usize,
-    /// Accepted operations whose event has not been dealt with; bounded by the capacity.
+    /// Accepted operations whose event has not been dealt with, bounded by the capacity, and notes.
     outstanding: usize,
+    /// Notes among them.
+    notes: usize,
     state: State,
     /// Threads that wait for something to take.
     takers: usize,
@@ -109,6 +111,7 @@ impl<T: Send + 'static> Queue<T> {
             records: VecDeque::new(),
             lost_records: 0,
             outstanding: 0,
+            notes: 0,
             state: State::Open,
             takers: 0,
             woken: false,
@@ -144,7 +147,7 @@ impl<T: Send + 'static> Queue<T> {
             if inner.state != State::Open {
                 return Err(Error::new(Kind::Shutdown, "the context is shutting down"));
             }
-            if inner.outstanding >= self.capacity {
+            if inner.outstanding - inner.notes >= self.capacity {
                 let reason = format!("{} operations are under way already; let some end first", self.capacity);
                 return Err(Error::new(Kind::Busy, reason));
             }
@@ -152,6 +155,20 @@ impl<T: Send + 'static> Queue<T> {
             inner.outstanding += 1;
             accepted(operation, Ticket::new(self.clone(), operation));
         }
+        Ok(())
+    }
+
+    /// Hands out something that belongs to operations under way, beside their answers and the capacity. It comes back when
+    /// nothing is handed out any more.
+    pub fn note(&self, payload: T) -> std::result::Result<(), T> {
+        let mut inner = self.inner.lock();
+        if inner.state == State::Closed {
+            return Err(payload);
+        }
+        inner.outstanding += 1;
+        inner.notes += 1;
+        inner.ready.push_back(Event { operation: 0, payload, answer: Ok(Reply::Done) });
+        self.tell(inner);
         Ok(())
     }
 
@@ -305,6 +322,7 @@ impl<T: Send + 'static> Queue<T> {
         let left = (std::mem::take(&mut inner.ready), inner.waiting.clear(), std::mem::take(&mut inner.records));
         let count = left.0.len() + left.1.iter().flatten().count();
         inner.outstanding -= count.min(inner.outstanding);
+        inner.notes = 0;
         inner.ring();
         drop(inner);
         self.filled.notify_all();
@@ -392,6 +410,9 @@ impl<T> Inner<T> {
             taken.events.extend(self.ready.drain(..room));
         }
         self.outstanding -= taken.events.len().min(self.outstanding);
+        if self.notes > 0 {
+            self.notes -= taken.events.iter().filter(|event| event.operation == 0).count().min(self.notes);
+        }
     }
 
     fn take_records(&mut self, max: usize, taken: &mut Taken<T>) {

@@ -152,3 +152,26 @@ fn records_are_bounded_and_the_lost_ones_counted() {
     let (_, last) = taken.records.last().unwrap();
     assert!(last.starts_with("7 log records are lost"), "{last}");
 }
+
+#[test]
+fn a_note_is_handed_out_beside_the_capacity() {
+    let queue = Queue::new(1);
+    let (_, ticket) = queue.accept("asked").unwrap();
+    assert_eq!(queue.note("note"), Ok(()));
+    assert_eq!(queue.accept("more").err().unwrap().kind(), Kind::Busy, "the note is no room, and takes none");
+    let (polled, taken) = polled(&queue, 9);
+    assert_eq!((polled, taken.len()), (Polled::Some, 1));
+    assert_eq!((taken.events[0].operation, taken.events[0].payload), (0, "note"));
+    assert_eq!(queue.note("another"), Ok(()));
+    ticket.answer(Ok(Reply::Done));
+    let (_, taken) = self::polled(&queue, 9);
+    assert_eq!(taken.events.iter().map(|event| event.payload).collect::<Vec<_>>(), ["another", "asked"]);
+    let (_, ticket) = queue.accept("more").unwrap();
+    queue.close_entrance();
+    assert_eq!(queue.note("late"), Ok(()), "what was accepted may still need it");
+    drop(ticket);
+    assert_eq!(self::polled(&queue, 9).1.len(), 2);
+    assert_eq!(self::polled(&queue, 9).0, Polled::Over);
+    queue.close();
+    assert_eq!(queue.note("too late"), Err("too late"));
+}

@@ -19,7 +19,7 @@ const BUCKETS: usize = 2 + (((MOST - LEAST) as usize) << FINENESS);
 pub(super) const BOUNDS: [u32; 15] = [8, 10, 12, 14, 16, 18, 20, 22, 24, 26, 28, 30, 32, 34, 36];
 
 /// The histogram.
-pub(super) struct Latency {
+pub struct Latency {
     buckets: [AtomicU64; BUCKETS],
     sum: AtomicU64,
     max: AtomicU64,
@@ -33,7 +33,7 @@ impl Default for Latency {
 
 impl Latency {
     /// Adds one operation's time.
-    pub(super) fn add(&self, time: Duration) {
+    pub fn add(&self, time: Duration) {
         let ns = u64::try_from(time.as_nanos()).unwrap_or(u64::MAX);
         if let Some(bucket) = self.buckets.get(bucket_of(ns)) {
             bucket.fetch_add(1, Ordering::Relaxed);
@@ -45,7 +45,7 @@ impl Latency {
     }
 
     /// What there is now.
-    pub(super) fn snapshot(&self) -> Latencies {
+    pub fn snapshot(&self) -> Latencies {
         Latencies {
             counts: self.buckets.iter().map(|bucket| bucket.load(Ordering::Relaxed)).collect(),
             sum: self.sum.load(Ordering::Relaxed),

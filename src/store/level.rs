@@ -30,6 +30,11 @@ impl Store {
         ttl.or(self.alias.ttl)
     }
 
+    /// Whether every operation's time is measured; where nothing ever waits one of [`SAMPLE`](super::SAMPLE) is.
+    pub fn measures_all(&self) -> bool {
+        self.counters.measures_all()
+    }
+
     /// Threads and tasks.
     pub(crate) fn spawner(&self) -> &Arc<dyn Spawner> {
         &self.spawner

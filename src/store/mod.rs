@@ -24,7 +24,7 @@ use std::sync::Arc;
 
 pub use self::exposition::{Exposition, Samples, Sources};
 use self::herd::{Herd, Packed};
-pub use self::latency::Latencies;
+pub use self::latency::{Latencies, Latency};
 pub use self::operation::{Operation, Prepared};
 pub use self::outcome::{Asked, Outcome};
 use self::plugins::KeyFunctions;
@@ -32,7 +32,7 @@ pub use self::plugins::Plugins;
 pub use self::reversed::Head;
 pub use self::session::is_session_key;
 use self::stats::Counters;
-pub use self::stats::Stats;
+pub use self::stats::{SAMPLE, Stats};
 pub use self::value::{Facts, Shown, Value};
 use crate::backend::{Backend, Capability, Habits, Page, Spawner, Stored, StoredRef, Touched, When, Written, dummy};
 use crate::codec::{Codec, Form, Glance, Input};

@@ -19,7 +19,7 @@ const SHARED: usize = 8;
 
 /// Where nobody waits for a server or a disk, one operation in so many is measured: looking at the clock twice would cost as
 /// much as a hit. A prime, so that it does not fall into step with what a program does again and again.
-const SAMPLE: u64 = 251;
+pub const SAMPLE: u64 = 251;
 
 /// The counters of a store.
 pub(super) struct Counters {
@@ -117,6 +117,11 @@ impl Counters {
         let here = self.here();
         let began = (self.measures_all || here.is_sample()).then(Instant::now);
         Watch { counters: self, here, began }
+    }
+
+    /// Whether every operation's time is measured, or a sample.
+    pub(super) fn measures_all(&self) -> bool {
+        self.measures_all
     }
 
     /// Begins an operation that ends elsewhere: when it began, if its time is measured. `now` spares a look at the clock.

@@ -71,12 +71,6 @@ impl Level {
         }
     }
 
-    /// Whether keys stand in a place that others may use too, with nothing before them: such a store has no prefix that a
-    /// clear could go by. (Omnistone's keys are as they are too, but its memory is its own.)
-    pub fn has_raw_keys(&self) -> bool {
-        matches!(self.kind, LevelKind::RedisCache | LevelKind::DiskCache)
-    }
-
     /// Reads one store.
     pub(super) fn read(setting: &Setting<'_>, around: &Around<'_>, report: &mut Report) -> Result<Self> {
         let map =

@@ -207,9 +207,19 @@ impl Table {
         // before anybody can take it away again
         self.entries.fetch_add(1, Ordering::Relaxed);
         self.bytes.fetch_add(size, Ordering::Relaxed);
+        self.count_out(old.as_ref());
+        // its own shard makes room first, so that shards stay about as large as each other
+        let mut given_up = Vec::new();
+        while self.is_full()
+            && let Some(victim) = shard.victim()
+        {
+            self.evicted.fetch_add(1, Ordering::Relaxed);
+            self.count_out(Some(&victim));
+            given_up.push(victim);
+        }
         shard.entries.insert_unique(token.hash, entry, |entry| self.hash(entry.key()));
         drop(shard);
-        self.gone(old.iter());
+        drop((old, given_up));
         self.make_room();
     }
 
@@ -222,7 +232,7 @@ impl Table {
         }
         let old = shard.take(hash, key);
         drop(shard);
-        self.gone(old.iter());
+        self.count_out(&old);
     }
 
     /// Everything has changed, or everything of one server.
@@ -235,7 +245,7 @@ impl Table {
                 Some(server) => shard.entries.extract_if(|entry| entry.server == server).collect::<Vec<_>>(),
             };
             drop(shard);
-            self.gone(old.iter());
+            self.count_out(&old);
         }
     }
 
@@ -248,7 +258,7 @@ impl Table {
         }
         let old = shard.take(hash, key);
         drop(shard);
-        self.gone(old.iter());
+        self.count_out(&old);
     }
 
     /// A write of a key has ended.
@@ -289,31 +299,30 @@ impl Table {
         stats
     }
 
-    /// Gives up as much as is too much. One shard after the other, so that no two locks are held.
+    /// Whether there is more than there may be.
+    fn is_full(&self) -> bool {
+        self.entries.load(Ordering::Relaxed) > self.limits.entries
+            || self.bytes.load(Ordering::Relaxed) > self.limits.bytes
+    }
+
+    /// Gives up what is still too much. One shard after the other, so that no two locks are held.
     fn make_room(&self) {
-        let is_full = || {
-            self.entries.load(Ordering::Relaxed) > self.limits.entries
-                || self.bytes.load(Ordering::Relaxed) > self.limits.bytes
-        };
         let mut empty = 0;
-        while is_full() && empty < SHARDS {
+        while self.is_full() && empty < SHARDS {
             let next = self.hand.fetch_add(1, Ordering::Relaxed) % SHARDS;
             let victim = self.shards.get(next).and_then(|shard| shard.0.lock().victim());
             empty = if victim.is_some() { 0 } else { empty + 1 };
             self.evicted.fetch_add(u64::from(victim.is_some()), Ordering::Relaxed);
-            self.gone(victim.iter());
+            self.count_out(victim.as_ref());
         }
     }
 
-    /// Counts what has left its shard. To be called without a lock: freeing values takes long.
-    fn gone<'e>(&self, entries: impl Iterator<Item = &'e Entry>) {
-        let (mut count, mut bytes) = (0, 0);
+    /// Counts what has left its shard. It is dropped without a lock: freeing values takes long.
+    fn count_out<'e>(&self, entries: impl IntoIterator<Item = &'e Entry>) {
         for entry in entries {
-            count += 1;
-            bytes += entry.size();
+            self.entries.fetch_sub(1, Ordering::Relaxed);
+            self.bytes.fetch_sub(entry.size(), Ordering::Relaxed);
         }
-        self.entries.fetch_sub(count, Ordering::Relaxed);
-        self.bytes.fetch_sub(bytes, Ordering::Relaxed);
     }
 
     #[allow(clippy::indexing_slicing)] // there are SHARDS shards, and the position is below that

@@ -39,14 +39,13 @@ pub(super) struct Tracked {
 
 /// The way in which one server tells what changes there. Its values may be used until the lease ends, which the server
 /// renews by an answer: so nothing stale is used for longer, whatever became of the connection, of the server, or of the
-/// thread that listens.
+/// thread that listens. A hit reads the lease and writes nothing here.
+#[repr(align(64))]
 pub(super) struct Link {
     /// Until when; 0: it does not stand.
     lease: AtomicU64,
     /// Whether the server tells what changes.
     stands: AtomicBool,
-    /// Whether its values were asked for since the task last looked. No hit writes more than this, and only once.
-    used: AtomicBool,
     /// Whether a read waits for the lease to be renewed, or the connection to be made.
     wanted: AtomicBool,
     closed: AtomicBool,
@@ -198,7 +197,6 @@ impl Tracked {
 
     /// A value of a server is asked for that is not there, or may not be used: its task has something to do.
     fn want(self: &Arc<Self>, server: usize, link: &Link) {
-        link.note_use();
         if !link.started.load(Ordering::Relaxed) {
             self.start(server, link);
         }
@@ -225,6 +223,12 @@ impl Tracked {
 
     pub(super) fn link(&self, server: usize) -> Option<&Link> {
         self.links.get(server)
+    }
+
+    /// How often values were asked for.
+    pub(super) fn uses(&self) -> u64 {
+        let stats = self.table.stats();
+        stats.hits.wrapping_add(stats.misses)
     }
 
     /// What keys begin with whose changes are to be told.
@@ -273,7 +277,6 @@ impl Link {
         Self {
             lease: AtomicU64::new(0),
             stands: AtomicBool::new(false),
-            used: AtomicBool::new(false),
             wanted: AtomicBool::new(false),
             closed: AtomicBool::new(false),
             started: AtomicBool::new(false),
@@ -285,15 +288,7 @@ impl Link {
 
     #[inline]
     fn until(&self) -> Nanos {
-        self.note_use();
         self.lease.load(Ordering::Acquire)
-    }
-
-    #[inline]
-    fn note_use(&self) {
-        if !self.used.load(Ordering::Relaxed) {
-            self.used.store(true, Ordering::Relaxed);
-        }
     }
 
     /// The way to its server.
@@ -314,11 +309,6 @@ impl Link {
     /// Whether a read waits for it.
     pub(super) fn take_wish(&self) -> bool {
         self.wanted.swap(false, Ordering::AcqRel)
-    }
-
-    /// Whether its values were asked for since this was last called.
-    pub(super) fn take_use(&self) -> bool {
-        self.used.swap(false, Ordering::Relaxed)
     }
 
     /// Its server has answered what it was asked.

@@ -90,7 +90,7 @@ impl Task {
                 Ok((mut stream, asked)) => {
                     told.clear();
                     let since = Instant::now();
-                    let mut pulse = Pulse { open: None, last: asked, idle: 0 };
+                    let mut pulse = Pulse { open: None, last: asked, idle: 0, uses: 0 };
                     if let Some(why) = self.serve(link, &mut stream, &mut pulse).await {
                         self.fell(link.way(), &why, pulse.is_at_rest());
                     }
@@ -172,7 +172,7 @@ impl Task {
                     }
                     Ok(())
                 }
-                Woken::Due => pulse.beat(link, stream),
+                Woken::Due => pulse.beat(self.tracked.uses(), stream),
             };
             if let Err(error) = outcome {
                 return Some(error);
@@ -212,6 +212,8 @@ struct Pulse {
     last: Nanos,
     /// How often since values were last read.
     idle: u32,
+    /// How often they had been read then.
+    uses: u64,
 }
 
 impl Pulse {
@@ -235,14 +237,15 @@ impl Pulse {
     }
 
     /// What is due now.
-    fn beat(&mut self, link: &Link, stream: &mut Line<Messages>) -> Result<()> {
+    fn beat(&mut self, uses: u64, stream: &mut Line<Messages>) -> Result<()> {
         if self.rest() > Duration::ZERO {
             return Ok(());
         }
         if self.open.is_some() {
             return Err(lost(&format!("the server has not answered a PING for {} s", LEASE.as_secs())));
         }
-        self.idle = if link.take_use() { 0 } else { self.idle.saturating_add(1) };
+        let is_used = uses != std::mem::replace(&mut self.uses, uses);
+        self.idle = if is_used { 0 } else { self.idle.saturating_add(1) };
         if self.idle < IDLE {
             self.ask(stream);
         } else {
