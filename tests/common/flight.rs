@@ -176,6 +176,7 @@ pub fn config_for(address: Address, flavor: Flavor) -> config::Redis {
         connect: None,
         max_connections: 4,
         ignore_exceptions: false,
+        near: None,
         replicas: Vec::new(),
         breaker: None,
         resting: config::Resting::default(),

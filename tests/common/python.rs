@@ -10,8 +10,8 @@ use serde_json::{Value, json};
 pub fn interpreter() -> PathBuf {
     let made = Path::new(env!("CARGO_MANIFEST_DIR")).join("target/python/bin/python");
     let program = std::env::var_os("LARDER_PYTHON").map_or(made, PathBuf::from);
-    let wanted = "import brotli, diskcache, django, django_redis, django_valkey, lz4, msgpack, msgspec, psycopg, pylibmc, \
-                  pymemcache, pymysql, pyzstd, valkey; \
+    let wanted = "import brotli, diskcache, django, django_redis, django_valkey, lz4, msgpack, msgspec, \
+                  prometheus_client, psycopg, pylibmc, pymemcache, pymysql, pyzstd, valkey; \
                   assert django.VERSION[:2] == (5, 2), django.VERSION; \
                   assert django_redis.VERSION[0] == 7, django_redis.VERSION";
     let tried = Command::new(&program).args(["-c", wanted]).stdin(Stdio::null()).output();
@@ -25,6 +25,18 @@ pub fn interpreter() -> PathBuf {
          name an interpreter in LARDER_PYTHON; {} does not do: {fault}",
         program.display()
     );
+}
+
+/// The folder with the real Pyot, as tools/deps.sh makes it: `$LARDER_PYOT`, else `pyot` in the interpreter's environment.
+/// Versions 3 and 6 are in folders of their own, what both need is in `needs`.
+pub fn pyot() -> PathBuf {
+    let made = interpreter().parent().and_then(Path::parent).map(|environment| environment.join("pyot"));
+    let folder = std::env::var_os("LARDER_PYOT").map(PathBuf::from).or(made).unwrap();
+    for part in ["3/pyot", "6/pyot", "needs/aiohttp"] {
+        let missing = format!("this test needs Pyot: run `make deps`; {} has no {part}", folder.display());
+        assert!(folder.join(part).is_dir(), "{missing}");
+    }
+    folder
 }
 
 /// A Python process that answers requests, one line of JSON each.
