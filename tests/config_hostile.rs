@@ -31,8 +31,31 @@ fn any_json() -> impl Strategy<Value = Value> {
         "KEY_FUNCTION",
         "password",
         "x y",
+        "PIPELINES",
+        "ALIAS",
+        "EXPIRATIONS",
+        "LOG_LEVEL",
+        "PIPELINE",
+        "LOAD",
+        "LOCK",
+        "DIRECTORY",
     ];
-    let texts = [LOCMEM, FILE, CORE, DJANGO_REDIS, "redis://u:p@h:1/2?db=3", "${X}", "", "12", "a,b;c"];
+    let texts = [
+        LOCMEM,
+        FILE,
+        CORE,
+        DJANGO_REDIS,
+        "redis://u:p@h:1/2?db=3",
+        "${X}",
+        "",
+        "12",
+        "a,b;c",
+        "1h30m",
+        "pyot.stores.DjangoCache",
+        "pyot.stores.RedisCache",
+        "pyot.stores.DiskCache",
+        "pyot.stores.Omnistone",
+    ];
     let leaf = prop_oneof![
         Just(Value::Null),
         any::<bool>().prop_map(Value::from),
@@ -60,7 +83,25 @@ proptest! {
         if let (Some(entry), Some(name)) = (entry.as_object_mut(), [LOCMEM, FILE, CORE, DJANGO_REDIS].get(backend)) {
             entry.insert("BACKEND".to_owned(), Value::from(*name));
         }
-        for document in [inside.to_string(), json!({"CACHES": {"default": entry}}).to_string(), text] {
+        let mut store = inside.clone();
+        let stores = ["DjangoCache", "RedisCache", "DiskCache", "Omnistone", "MongoDB"];
+        if let (Some(store), Some(name)) = (store.as_object_mut(), stores.get(backend)) {
+            store.insert("BACKEND".to_owned(), Value::from(format!("pyot.stores.{name}")));
+            store.insert("ALIAS".to_owned(), Value::from("default"));
+        }
+        let pipelines = |pipelines: Value| json!({"CACHES": {"default": {"BACKEND": LOCMEM}}, "PIPELINES": pipelines});
+        let mut object = inside.clone();
+        if let Some(object) = object.as_object_mut() {
+            object.insert("PIPELINE".to_owned(), json!([{"BACKEND": "pyot.stores.Omnistone"}]));
+        }
+        for document in [
+            inside.to_string(),
+            json!({"CACHES": {"default": entry}}).to_string(),
+            pipelines(inside.clone()).to_string(),
+            pipelines(json!({"own": [store]})).to_string(),
+            pipelines(json!({"lol": object})).to_string(),
+            text,
+        ] {
             if let Err(error) = read(document.as_bytes(), &environment) {
                 prop_assert_eq!(error.kind(), Kind::Config);
                 prop_assert!(error.reason().contains(": "), "{}", error);
@@ -145,6 +186,21 @@ fn documents(password: &str) -> Vec<Value> {
             documents.push(json!({"a": {"BACKEND": backend, "LOCATION": location}}));
         }
         documents.push(json!({"a": {"BACKEND": CORE, "LOCATION": [location]}}));
+        for (class, name) in [
+            ("RedisCache", "HOST"),
+            ("RedisCache", "UNIX_SOCKET_PATH"),
+            ("RedisCache", "DB"),
+            ("RedisCache", "URL"),
+            ("RedisCache", "PASSWORD"),
+            ("DiskCache", "DIRECTORY"),
+            ("DjangoCache", "ALIAS"),
+            ("Omnistone", "MAX_ENTRIES"),
+            ("Omnistone", "LOG_LEVEL"),
+        ] {
+            let store = json!({"BACKEND": format!("pyot.stores.{class}"), name: location});
+            documents.push(json!({"CACHES": {"a": {"BACKEND": LOCMEM}}, "PIPELINES": {"own": [store]}}));
+        }
+        documents.push(json!({"CACHES": {"a": {"BACKEND": LOCMEM}}, "PIPELINES": {"own": [{"BACKEND": location}]}}));
         documents.push(json!({"a": {"BACKEND": location, "LOCATION": location, "TIMEOUT": location}}));
         documents.push(json!({"a": {"BACKEND": LOCMEM, "TIMEOUT": location, "VERSION": 1}}));
     }
@@ -156,6 +212,11 @@ fn documents(password: &str) -> Vec<Value> {
         documents.push(json!({"a": {"BACKEND": DJANGO_REDIS, "LOCATION": "redis://h/x", "OPTIONS": options}}));
         documents.push(json!({"a": {"BACKEND": DJANGO_REDIS, "LOCATION": value, "OPTIONS": options}}));
         documents.push(json!({"CACHES": {"a": {"BACKEND": LOCMEM}}, "DATABASES": {"default": {"PASSWORD": value}}}));
+        for more in [json!({}), json!({"DB": -1}), json!({"EXPIRATIONS": {"*": -2}}), json!({"nonsense": 1})] {
+            let mut store = json!({"BACKEND": "pyot.stores.RedisCache", "PASSWORD": value, "USERNAME": value});
+            store.as_object_mut().expect("an object").extend(more.as_object().expect("an object").clone());
+            documents.push(json!({"CACHES": {"a": {"BACKEND": LOCMEM}}, "PIPELINES": {"own": [store]}}));
+        }
     }
     documents
 }
