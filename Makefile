@@ -11,7 +11,7 @@ ASAN := $(TARGET)/asan/$(ASAN_TRIPLE)/debug
 VERSION := $(shell sed -n 's/^version = "\(.*\)"/\1/p' Cargo.toml | head -n 1)
 SONAME := liblarder.so.0
 EXAMPLES := quickstart errors many callbacks shared_with_django session create_table epoll_queue game_loop prefork cancel \
-	libuv_queue lock plugin
+	libuv_queue lock pipeline plugin stampede
 CFLAGS ?= -O2
 STRICT := -std=c11 -D_GNU_SOURCE -Wall -Wextra -Wpedantic -Werror
 # Where the bindings' tests find the library: the release, or a folder that is given.
@@ -19,7 +19,7 @@ BINDINGS_LIBRARY := $(abspath $(or $(LARDER_LIBRARY_DIR),$(RELEASE)))
 C_TESTS := --test c_programs --test examples --test library
 
 .PHONY: help build demo examples deps lint test test-release build-asan test-asan build-tsan test-tsan test-valgrind \
-	bindings-library test-ruby test-go faults fuzz header bench install clean
+	bindings-library test-ruby test-go faults soak fuzz header bench install clean
 
 help:
 	@echo 'make build     the library: $(RELEASE)/liblarder.so and .a'
@@ -28,6 +28,7 @@ help:
 	@echo 'make test-ruby, make test-go   the bindings, with the release or the library in LARDER_LIBRARY_DIR'
 	@echo 'make deps      what the tests need; DEPS=no only says what is missing'
 	@echo 'make faults    what faults of the network cost the calls that meet them, as a table'
+	@echo 'make soak      the near cache among writers, SOAK_SECONDS=20 for each of two tests; `make test` takes 2'
 	@echo 'make fuzz      every decoder, FUZZ_SECONDS=600 for each; needs nightly Rust'
 	@echo 'make header    writes include/larder.h anew from src/capi'
 	@echo 'make bench     compares with hiredis, libmemcached, SQLite, CPython …; writes target/bench/report.md'
@@ -49,7 +50,7 @@ examples: build
 		$(CC) $(STRICT) $(CFLAGS) -Iinclude examples-c/$$name.c -o "$(TARGET)/demo/$$name" -L"$(RELEASE)" -llarder \
 			-Wl,-rpath,'$$ORIGIN/../release' -pthread $$more || exit 1; \
 	done
-	@cp examples-c/caches.json examples-c/shared.json examples-c/database.json examples-c/django_side.py "$(TARGET)/demo/"
+	@cp examples-c/caches.json examples-c/shared.json examples-c/database.json examples-c/pipeline*.json examples-c/django_side.py "$(TARGET)/demo/"
 
 # In target/demo, since the configuration names a folder relative to where it is read.
 demo: examples
@@ -127,6 +128,13 @@ test-go: bindings-library
 # What each fault of the network costs the calls that meet it, as a table.
 faults:
 	cargo test --test faults -- --nocapture
+
+# Random writers against the near cache's readers, without and with connections that are killed, for longer than
+# `make test` does.
+SOAK_SECONDS ?= 20
+
+soak:
+	LARDER_SOAK_SECONDS=$(SOAK_SECONDS) cargo test --test near_cache soak -- --nocapture
 
 # Every decoder, two at a time, and the reply decoder against redis-rs's parser, for longer than `make test` does:
 # FUZZ_SECONDS for each. What was found stays in $(TARGET)/fuzz, and a later run goes on from there.

@@ -57,6 +57,12 @@ fn misuse_async() {
 }
 
 #[test]
+fn statistics() {
+    run_with(&build("tests/c/statistics.c", Link::Dynamic), Some(&RedisServer::start()), &[])
+        .expect("each was counted once");
+}
+
+#[test]
 fn hostile() {
     run_with(&build("tests/c/hostile.c", Link::Dynamic), Some(&RedisServer::start()), &[])
         .expect("nobody waited for himself");
@@ -267,6 +273,11 @@ fn values() {
 }
 
 #[test]
+fn tokens() {
+    run_with(&build("tests/c/tokens.c", Link::Dynamic), None, &[]).expect("what Pyot calls them");
+}
+
+#[test]
 fn plugins() {
     run_with(&build("tests/c/plugins.c", Link::Dynamic), None, &[]).expect("they do what they say, and go once");
 }
@@ -285,6 +296,36 @@ fn plugins_hostile() {
 fn plugins_backends() {
     run_with(&build("tests/c/plugins_backends.c", Link::Dynamic), Some(&RedisServer::start()), &[])
         .expect("with larder's own");
+}
+
+#[test]
+fn pipeline() {
+    run_with(&build("tests/c/pipeline.c", Link::Dynamic), None, &[]).expect("the same in all faces");
+}
+
+#[test]
+fn pipeline_loads() {
+    run_with(&build("tests/c/pipeline_loads.c", Link::Dynamic), None, &[]).expect("everything ended once");
+}
+
+#[test]
+fn pipeline_hostile() {
+    run_with(&build("tests/c/pipeline_hostile.c", Link::Dynamic), None, &[]).expect("all of it ended");
+}
+
+#[test]
+fn pipeline_stats() {
+    run_with(&build("tests/c/pipeline_stats.c", Link::Dynamic), None, &[]).expect("each was counted once");
+}
+
+#[test]
+fn pipeline_log() {
+    run_with(&build("tests/c/pipeline_log.c", Link::Dynamic), None, &[]).expect("Pyot's records");
+}
+
+#[test]
+fn pipeline_misuse() {
+    run_with(&build("tests/c/pipeline_misuse.c", Link::Dynamic), None, &[]).expect("every call was answered");
 }
 
 #[test]

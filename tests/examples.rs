@@ -233,6 +233,41 @@ fn lock() {
 }
 
 #[test]
+fn pipeline() {
+    let (program, folder) = (example("pipeline"), folder_of_its_own("example"));
+    for name in ["pipeline.json", "pipeline_service.json"] {
+        std::fs::copy(root().join("examples-c").join(name), folder.join(name)).unwrap();
+    }
+    let found = "{\"id\": \"x1a0FY\", \"puuid\": \"bGV2ZWw\", \"name\": \"Hide on bush\", \"profileIconId\": 6, \
+                 \"summonerLevel\": 678}";
+    let nobody = "not found: Nobody";
+    let first = run(&program, &folder, &["pipeline.json", "pipeline_service.json"]);
+    first.expect(&format!("loaded: {found}\ncached in store 0: {found}\n{nobody}\nthe loader was called 2 times\n"));
+    let again = run(&program, &folder, &["pipeline.json", "pipeline_service.json"]);
+    again.expect(&format!("cached in store 1: {found}\ncached in store 0: {found}\n{nobody}\n"));
+    again.expect("the loader was called 1 times\n");
+    // what the service does not have any more is cached all the same; what it cannot tell is an error
+    std::fs::remove_dir_all(folder.join("filebased-cache")).unwrap();
+    std::fs::remove_file(folder.join("pipeline_service.json")).unwrap();
+    // it gives up with all open
+    let outcome = driver::run_with_leaks(true, &program, &folder, &["pipeline.json", "pipeline_service.json"]);
+    assert_eq!(outcome.status, Some(1), "{}", outcome.said);
+    assert!(outcome.said.contains("LARDER_EIO: ") && outcome.said.contains("the loader: No such file"), "{outcome:?}");
+}
+
+#[test]
+fn stampede() {
+    let (program, folder) = (example("stampede"), configured(free_port()));
+    let threads = if driver::under() == driver::Under::Plain { "1000" } else { "200" }; // valgrind has room for 500
+    let said = format!("{threads} threads: {threads} have the value, 0 failed, loads: 1\n");
+    run(&program, &folder, &[threads]).expect(&said);
+    // AddressSanitizer makes frames several times as large: there 128 KiB do for the memory only
+    if driver::under() != driver::Under::AddressSanitizer {
+        run(&program, &folder, &[threads, "caches.json", "pyot-filebased"]).expect(&said);
+    }
+}
+
+#[test]
 fn plugin() {
     let outcome = run(&example("plugin"), &folder_of_its_own("example"), &[] as &[&str]);
     outcome

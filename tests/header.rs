@@ -3,7 +3,7 @@
 use std::path::Path;
 
 /// The files of the header, in the order in which a reader wants to meet them.
-const SOURCES: [&str; 29] = [
+const SOURCES: [&str; 39] = [
     "status",
     "error",
     "log",
@@ -14,6 +14,7 @@ const SOURCES: [&str; 29] = [
     "operation",
     "upkeep",
     "stats",
+    "prometheus",
     "many",
     "value",
     "cursor",
@@ -24,6 +25,12 @@ const SOURCES: [&str; 29] = [
     "pattern",
     "session",
     "table",
+    "load",
+    "get_or_load",
+    "pipeline",
+    "pipeline_operation",
+    "pipeline_callback",
+    "pipeline_stats",
     "event",
     "queue",
     "sink",
@@ -32,6 +39,9 @@ const SOURCES: [&str; 29] = [
     "serializer",
     "compressor",
     "custom",
+    "token",
+    "token_field",
+    "token_text",
     "live",
 ];
 

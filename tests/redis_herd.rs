@@ -281,11 +281,13 @@ fn late_readers_are_sent_away_by_chance() {
         for late in [0, 15, 30, 45] {
             world.late("k", &json!("old"), late);
             let begin = now();
-            let (hits, misses) = (world.client.store.stats().hits, world.client.store.stats().misses);
+            let before = world.client.store.stats();
             let sent = (0..ROUNDS).filter(|_| world.client.json("k").is_none()).count();
             let after = world.client.store.stats();
             let away = u64::try_from(sent).unwrap();
-            assert_eq!((after.misses - misses, after.hits - hits), (away, u64::from(ROUNDS) - away));
+            assert_eq!((after.misses - before.misses, after.hits - before.hits), (away, u64::from(ROUNDS) - away));
+            // each of them is stale too, whoever took it
+            assert!(late == 0 || after.stale - before.stale == u64::from(ROUNDS), "{late}: {}", after.stale);
             let sent = f64::from(u32::try_from(sent).unwrap());
             // (late + 1) of 60; further than six deviations comes once in 10^9 runs
             let took = f64::from(u32::try_from(now() - begin).unwrap()) + 1.0;

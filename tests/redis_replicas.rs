@@ -57,6 +57,7 @@ impl Client {
             connect: None,
             max_connections: 10,
             ignore_exceptions: false,
+            near: None,
         };
         let runtime = Runtime::start();
         let log: Arc<dyn larder::log::Log> = Arc::new(Silent);

@@ -159,6 +159,10 @@ struct Client {
 
 impl Client {
     fn new(location: &str, options: &Value, face: Face) -> Self {
+        Self::open(Self::config(location, options), face)
+    }
+
+    fn config(location: &str, options: &Value) -> config::Redis {
         let entry = json!({
             "BACKEND": "django.core.cache.backends.redis.RedisCache", "LOCATION": location, "OPTIONS": options,
             "LARDER": {"BREAKER": false},
@@ -166,7 +170,7 @@ impl Client {
         let document = json!({"CACHES": {"default": entry}}).to_string();
         let mut config = config::read(document.as_bytes(), &|_| None).unwrap();
         let Family::Redis(redis) = config.aliases.remove(0).family else { panic!("{document}") };
-        Self::open(redis, face)
+        redis
     }
 
     fn open(config: config::Redis, face: Face) -> Self {
@@ -380,6 +384,39 @@ fn a_server_that_does_not_speak_tls_is_noticed() {
         assert_eq!(error.kind(), Kind::Timeout, "{error}");
         assert!(face == Face::Asynchronous || !error.may_have_happened(), "{error}");
         assert!(begin.elapsed() < Duration::from_secs(10), "{face:?} took {:?}", begin.elapsed());
+    }
+}
+
+// The connection over which a near cache hears of changes speaks TLS like the others.
+#[test]
+fn changes_are_heard_of_through_tls() {
+    let server = TlsServer::start("server", &[]);
+    let mut config = Client::config(&at(server.port), &json!({"ssl_ca_certs": papers().path("ca.pem")}));
+    config.near = Some(config::NearCache::default());
+    let near = Client::open(config.clone(), Face::Synchronous);
+    config.near = None;
+    let other = Client::open(config, Face::Synchronous);
+    let key = MadeKey::as_is("k");
+    let set = |value: &'static [u8]| {
+        let set = Request::Set { key: &key, value: value.into(), ttl: Ttl::Forever, when: When::Always };
+        other.call(&set, LONG).unwrap();
+    };
+    let reads = |value: &[u8]| near.cache.get(&key, LONG).unwrap().is_some_and(|found| found.bytes == value);
+    let eventually = |done: &dyn Fn() -> bool| {
+        let end = Instant::now() + Duration::from_secs(20);
+        while !done() {
+            assert!(Instant::now() < end, "not in 20 s: {:?}", near.cache.near());
+            std::thread::sleep(Duration::from_millis(2));
+        }
+    };
+    for [old, new] in [[b"one", b"two"], [b"new", b"end"]] {
+        set(old);
+        eventually(&|| {
+            let hits = near.cache.near().unwrap().hits;
+            reads(old) && near.cache.near().unwrap().hits > hits
+        });
+        set(new);
+        eventually(&|| reads(new));
     }
 }
 
