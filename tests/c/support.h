@@ -227,6 +227,8 @@ static inline void check_nothing_is_open(void)
     CHECK_NUMBER(0, larder_live(LARDER_LIVE_VALUES));
     CHECK_NUMBER(0, larder_live(LARDER_LIVE_ERRORS));
     CHECK_NUMBER(0, larder_live(LARDER_LIVE_QUEUES));
+    CHECK_NUMBER(0, larder_live(LARDER_LIVE_PIPELINES));
+    CHECK_NUMBER(0, larder_live(LARDER_LIVE_TOKENS));
 }
 
 /* ---- values ---- */
