@@ -50,13 +50,17 @@ type Context struct {
 	ops       []C.larder_op
 	tags      []uint64
 
+	loaders   loaders
+	loads     context.Context // of the loaders; done when Close begins
+	endLoads  context.CancelFunc
 	closing   chan struct{} // closed when Close begins
 	polled    chan struct{} // closed when the poller has ended
 	closeOnce sync.Once
 
-	mutex  sync.Mutex
-	stores []*C.larder_store
-	closed bool
+	mutex     sync.Mutex
+	stores    []*C.larder_store
+	pipelines []*C.larder_pipeline
+	closed    bool
 
 	strays  atomic.Int64 // what never happens: events that nobody waited for, or that did not come
 	flushes atomic.Int64 // batches that were submitted
@@ -104,6 +108,7 @@ func (c *Context) start(options []Option) (*Context, error) {
 		c.slots[i].done = make(chan struct{}, 1)
 		c.free <- &c.slots[i]
 	}
+	c.loads, c.endLoads = context.WithCancel(context.Background())
 	c.closing = make(chan struct{})
 	c.polled = make(chan struct{})
 	for _, option := range options {
@@ -111,6 +116,7 @@ func (c *Context) start(options []Option) (*Context, error) {
 	}
 	if c.netpoller {
 		if err := c.openHandle(); err != nil {
+			c.endLoads()
 			C.larder_queue_close(c.queue)
 			C.larder_shutdown(c.handle, 0, nil)
 			return nil, err
@@ -124,7 +130,10 @@ func (c *Context) start(options []Option) (*Context, error) {
 // and later ones, fail with ErrClosed. When it returns, no goroutine waits for an answer any more. An error says that
 // something of larder's still ran at the end of the time: closing can be tried again.
 func (c *Context) Close(timeout time.Duration) error {
-	c.closeOnce.Do(func() { close(c.closing) })
+	c.closeOnce.Do(func() {
+		close(c.closing)
+		c.endLoads()
+	})
 	c.mutex.Lock()
 	defer c.mutex.Unlock()
 	if c.closed {
@@ -142,6 +151,9 @@ func (c *Context) Close(timeout time.Duration) error {
 	}
 	for _, store := range c.stores {
 		C.larder_store_close(store)
+	}
+	for _, pipeline := range c.pipelines {
+		C.larder_pipeline_close(pipeline)
 	}
 	C.larder_queue_close(c.queue)
 	c.closed = err == nil
@@ -171,6 +183,9 @@ func (c *Context) handles() []unsafe.Pointer {
 	all := []unsafe.Pointer{unsafe.Pointer(c.handle), unsafe.Pointer(c.queue)}
 	for _, store := range c.stores {
 		all = append(all, unsafe.Pointer(store))
+	}
+	for _, pipeline := range c.pipelines {
+		all = append(all, unsafe.Pointer(pipeline))
 	}
 	return all
 }

@@ -115,7 +115,16 @@ func (c *Context) openHandle() error {
 
 // dispatch copies what an event says, and hands it to the goroutine that waits for it.
 func (c *Context) dispatch(event *C.larder_event, view *C.larder_go_view) {
-	got := answer{status: event.status, number: int64(event.number)}
+	if event.kind == C.LARDER_EVENT_LOAD {
+		c.load(event)
+		return
+	}
+	got := answer{status: event.status, number: int64(event.number), level: int32(event.level)}
+	if event.levels != nil {
+		for _, level := range unsafe.Slice(event.levels, int(event.n)) {
+			got.levels = append(got.levels, int32(level))
+		}
+	}
 	if event.error != nil {
 		got.err = show(event.status, event.error)
 	}

@@ -24,6 +24,10 @@ type request struct {
 	delta     int64
 	timeout   int64  // in ms; 0: the alias's own
 	alias     string // for messages
+	pipeline  *C.larder_pipeline
+	loader    Loader // for what is not there
+	loads     string // what it loads for
+	options   *C.larder_load_options
 }
 
 // names are those of the C functions, as they stand in messages.
@@ -33,13 +37,21 @@ var names = map[C.int32_t]string{
 	C.LARDER_OP_GET_MANY: "get_many", C.LARDER_OP_DELETE_MANY: "delete_many", C.LARDER_OP_CLEAR_EVERYTHING: "clear",
 	C.LARDER_OP_PING: "ping", C.LARDER_OP_SESSION: "session", C.LARDER_OP_CREATE_TABLE: "create_table",
 	C.LARDER_OP_EXPIRE_AT: "expire_at", C.LARDER_OP_DELETE_PATTERN: "delete_pattern", C.LARDER_OP_LOCK: "lock",
-	C.LARDER_OP_UNLOCK: "unlock", C.LARDER_OP_LOCK_EXTEND: "lock_extend",
+	C.LARDER_OP_UNLOCK: "unlock", C.LARDER_OP_LOCK_EXTEND: "lock_extend", C.LARDER_OP_GET_OR_LOAD: "get_or_load",
+	C.LARDER_OP_PIPELINE_GET: "get", C.LARDER_OP_PIPELINE_GET_MANY: "get_many", C.LARDER_OP_PIPELINE_SET: "set",
+	C.LARDER_OP_PIPELINE_DELETE: "delete", C.LARDER_OP_PIPELINE_CONTAINS: "contains",
+	C.LARDER_OP_PIPELINE_CLEAR_PREFIX: "clear", C.LARDER_OP_PIPELINE_CLEAR_EVERYTHING: "clear",
+	C.LARDER_OP_PIPELINE_EXPIRE: "expire",
 }
 
 // ended is what ctx says why the operation has no other answer, or nil.
 func (r *request) ended(ctx context.Context) error {
 	if err := ctx.Err(); err != nil {
-		return fmt.Errorf("larder: %s on alias '%s': %w", names[r.operation], r.alias, err)
+		on := "alias"
+		if r.pipeline != nil {
+			on = "pipeline"
+		}
+		return fmt.Errorf("larder: %s on %s '%s': %w", names[r.operation], on, r.alias, err)
 	}
 	return nil
 }
@@ -50,6 +62,8 @@ type answer struct {
 	number int64
 	value  *Value
 	values []*Value // of several keys
+	level  int32
+	levels []int32
 	err    error
 }
 
@@ -90,7 +104,13 @@ func (c *Context) do(ctx context.Context, asked request) (answer, error) {
 	}
 	s.uses++
 	s.request = asked
-	s.tag.Store(uint64(s.uses)<<32 | uint64(s.index) | 1<<63)
+	tag := uint64(s.uses)<<32 | uint64(s.index) | 1<<63
+	if asked.loader != nil {
+		outer, _ := ctx.Value(insideKey{}).(*inside)
+		c.loaders.add(tag, loading{loader: asked.loader, name: asked.loads, outer: outer})
+		defer c.loaders.retire(tag)
+	}
+	s.tag.Store(tag)
 	c.submit(s)
 	select {
 	case <-s.done:
@@ -189,6 +209,9 @@ func (c *Context) encode(batch []*slot) int {
 	words, bytes := len(batch)*C.sizeof_larder_packed/8, 0
 	for _, s := range batch {
 		words += 2 * len(s.request.keys)
+		if s.request.options != nil {
+			words += C.sizeof_larder_load_options / 8
+		}
 		bytes += len(s.request.key) + len(s.request.value) + len(s.request.version)
 		for _, key := range s.request.keys {
 			bytes += len(key)
@@ -218,6 +241,15 @@ func (c *Context) encode(batch []*slot) int {
 			operation: asked.operation, format: asked.format, store: C.uint64_t(uintptr(unsafe.Pointer(asked.store))),
 			tag: C.uint64_t(c.tags[i]), ttl_ms: C.int64_t(asked.ttl), delta: C.int64_t(asked.delta),
 			n: C.uint32_t(len(asked.keys)), timeout_ms: C.int64_t(asked.timeout),
+			pipeline: C.uint64_t(uintptr(unsafe.Pointer(asked.pipeline))),
+		}
+		if asked.loader != nil {
+			packed[i].flags = C.LARDER_CALL_LOAD_EVENT
+		}
+		if asked.options != nil {
+			packed[i].load_options = C.uint64_t(table * 8)
+			*(*C.larder_load_options)(unsafe.Pointer(&c.buffer[table])) = *asked.options
+			table += C.sizeof_larder_load_options / 8
 		}
 		packed[i].key, packed[i].key_len = put(asked.key)
 		packed[i].value, packed[i].value_len = put(asked.value)

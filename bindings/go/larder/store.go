@@ -5,7 +5,6 @@ import "C"
 
 import (
 	"context"
-	"encoding/json"
 	"fmt"
 	"math"
 	"time"
@@ -69,21 +68,11 @@ func (s *Store) Add(ctx context.Context, key string, value any, ttl time.Duratio
 }
 
 func (s *Store) write(ctx context.Context, operation C.int32_t, key string, value any, ttl time.Duration) (bool, error) {
-	asked := request{operation: operation, key: key, ttl: milliseconds(ttl)}
-	switch value := value.(type) {
-	case []byte:
-		asked.format, asked.value = C.LARDER_BYTES, string(value)
-	case string:
-		asked.format, asked.value = C.LARDER_TEXT, value
-	case json.RawMessage:
-		asked.format, asked.value = C.LARDER_JSON, string(value)
-	default:
-		text, err := json.Marshal(value)
-		if err != nil {
-			return false, fmt.Errorf("larder: %w", err)
-		}
-		asked.format, asked.value = C.LARDER_JSON, string(text)
+	format, text, err := formatted(value)
+	if err != nil {
+		return false, err
 	}
+	asked := request{operation: operation, key: key, ttl: milliseconds(ttl), format: format, value: text}
 	return isThere(s.do(ctx, asked))
 }
 

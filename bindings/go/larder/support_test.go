@@ -79,7 +79,10 @@ func configuration(t *testing.T) string {
 			t.TempDir(), room),
 		redisAlias("redis", redisPort), redisAlias("silent", silentServer(t)), redisAlias("down", 1),
 		strings.Replace(redisAlias("short", silentServer(t)), "{", `{"LARDER": {"TIMEOUT_MS": 50}, `, 1),
-	}, ", ") + `}}`
+	}, ", ") + `}, "PIPELINES": {"LOL": [
+		{"BACKEND": "pyot.stores.DjangoCache", "ALIAS": "memory", "EXPIRATIONS": {"summoner_v4_by_name": 120}},
+		{"BACKEND": "pyot.stores.DjangoCache", "ALIAS": "file",
+			"EXPIRATIONS": {"summoner_v4_by_name": "10m", "match_v4_match": -1}}]}}`
 }
 
 func redisAlias(name string, port int) string {
@@ -97,7 +100,7 @@ func open(t *testing.T, options ...Option) *Context {
 		if err := c.Close(10 * time.Second); err != nil {
 			t.Errorf("close: %v", err)
 		}
-		for kind := 1; kind <= 6; kind++ {
+		for kind := 1; kind <= 8; kind++ {
 			if left := live(kind); left != 0 {
 				t.Errorf("%d objects of kind %d are left", left, kind)
 			}

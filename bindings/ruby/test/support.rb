@@ -57,7 +57,7 @@ end
 # A test with a context on memory, files and Redis.
 class LarderTest < Minitest::Test
   ALIASES = %w[memory file redis].freeze
-  LIVE = { contexts: 1, stores: 2, cursors: 3, values: 4, errors: 5, queues: 6 }.freeze
+  LIVE = { contexts: 1, stores: 2, cursors: 3, values: 4, errors: 5, queues: 6, tokens: 7, pipelines: 8 }.freeze
 
   # Django keeps 300 entries otherwise.
   ROOM = { "OPTIONS" => { "MAX_ENTRIES" => 1_000_000 } }.freeze
@@ -83,7 +83,11 @@ class LarderTest < Minitest::Test
       "redis" => { "BACKEND" => "django_redis.cache.RedisCache",
                    "LOCATION" => "redis://127.0.0.1:#{RedisServer.port}/1" },
       "down" => { "BACKEND" => "django_redis.cache.RedisCache", "LOCATION" => "redis://127.0.0.1:1/0" }
-    } }
+    }, "PIPELINES" => { "LOL" => [
+      { "BACKEND" => "pyot.stores.DjangoCache", "ALIAS" => "memory", "EXPIRATIONS" => { "summoner_v4_by_name" => 120 } },
+      { "BACKEND" => "pyot.stores.DjangoCache", "ALIAS" => "file",
+        "EXPIRATIONS" => { "summoner_v4_by_name" => "10m", "match_v4_match" => -1 } }
+    ] } }
   end
 
   def with_store(name)

@@ -39,6 +39,12 @@ module Larder
       Store.new(self, name)
     end
 
+    # Opens a pipeline; the block is its loader. See Pipeline.
+    # @return [Pipeline]
+    def pipeline(name, &loader)
+      Pipeline.new(self, name, &loader)
+    end
+
     # Opens a completion queue. See Queue.
     def queue(**options)
       Queue.new(self, **options)
@@ -53,6 +59,19 @@ module Larder
         status = Native.larder_warning(handle, index, room, room.size, needed, nil)
         status == OK ? room.read_bytes(needed.read(:size_t)).force_encoding(Encoding::UTF_8) : nil
       end.take_while(&:itself).to_a
+    end
+
+    # What the context's stores have seen in this process, for Prometheus: serve it as `text/plain; version=0.0.4`.
+    # @return [String]
+    def prometheus
+      error = FFI::MemoryPointer.new(:pointer)
+      needed = FFI::MemoryPointer.new(:size_t)
+      loop do
+        room = FFI::MemoryPointer.new(needed.read(:size_t) + 4096) # counters get longer between two calls
+        status = Native.larder_prometheus(handle, room, room.size, needed, error)
+        Convert.raise_error(status, error.read_pointer) if status.negative?
+        return room.read_bytes(needed.read(:size_t)).force_encoding(Encoding::UTF_8) if status == OK
+      end
     end
 
     # Ends the context: what runs may end for most of that time. Harmless for one that is closed.

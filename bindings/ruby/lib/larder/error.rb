@@ -43,6 +43,8 @@ module Larder
   class ServerError < Error; end
   # The queue is full.
   class BusyError < Error; end
+  # The call would wait for itself.
+  class DeadlockError < Error; end
   # The queue or the operation belongs to the parent process.
   class ForkedError < Error; end
   class ShutdownError < Error; end
@@ -51,7 +53,7 @@ module Larder
 
   Error::CLASSES = {
     -1 => ConfigError, -2 => InvalidError, -3 => ClosedError, -4 => UnsupportedError, -5 => TypeMismatchError,
-    -6 => UndecodableError, -9 => ConnectionError, -10 => TimeoutError, -11 => ServerError, -13 => BusyError,
+    -6 => UndecodableError, -9 => ConnectionError, -10 => TimeoutError, -11 => ServerError, -13 => BusyError, -14 => DeadlockError,
     -15 => ForkedError, -16 => ShutdownError, -17 => CancelledError
   }.freeze
 end

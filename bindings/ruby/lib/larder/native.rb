@@ -29,6 +29,9 @@ module Larder
     attach_function :larder_store_open, %i[pointer string pointer pointer], :int32, blocking: true
     attach_function :larder_store_close, [:pointer], :int32
     attach_function :larder_store_supports, %i[pointer int32], :int32
+    attach_function :larder_stats, %i[pointer pointer pointer], :int32
+    attach_function :larder_stats_errors, %i[pointer int32 pointer pointer], :int32
+    attach_function :larder_prometheus, %i[pointer pointer size_t pointer pointer], :int32
 
     key = %i[pointer pointer size_t]
     write = %i[pointer size_t int32 int64 pointer pointer]
@@ -53,6 +56,18 @@ module Larder
     attach_function :larder_create_table, %i[pointer pointer pointer], :int32, blocking: true
     attach_function :larder_table_sql, %i[pointer pointer size_t pointer pointer], :int32
 
+    attach_function :larder_pipeline_open, %i[pointer string pointer pointer pointer], :int32, blocking: true
+    attach_function :larder_pipeline_close, [:pointer], :int32
+    attach_function :larder_pipeline_get, [*key, :pointer, :pointer, :pointer, :pointer], :int32, blocking: true
+    attach_function :larder_pipeline_get_many, %i[pointer pointer pointer size_t pointer pointer pointer pointer pointer],
+                    :int32, blocking: true
+    attach_function :larder_pipeline_set, [*key, :pointer, :size_t, :int32, :pointer, :pointer], :int32, blocking: true
+    attach_function :larder_pipeline_delete, [*key, :pointer, :pointer], :int32, blocking: true
+    attach_function :larder_pipeline_contains, [*key, :pointer, :pointer], :int32, blocking: true
+    attach_function :larder_pipeline_clear, %i[pointer int32 pointer pointer], :int32, blocking: true
+    attach_function :larder_pipeline_expire, %i[pointer pointer pointer pointer], :int32, blocking: true
+    attach_function :larder_load_done, %i[uint64 int32 pointer size_t int32 int64 string pointer], :int32
+
     attach_function :larder_value_kind, [:pointer], :int32
     attach_function :larder_value_text, %i[pointer pointer pointer pointer], :int32
     attach_function :larder_value_bytes, %i[pointer pointer pointer pointer], :int32
@@ -74,6 +89,7 @@ module Larder
   MISS = 1
   NOT_STORED = 2
   EMPTY = 3
+  STALE = 6
   NOT_KEPT = 7
   IGNORED = 8
   LOSSY = 9

@@ -14,8 +14,10 @@ module Larder
   # queue belongs to the process that opened it: in a forked child it raises ForkedError; open another one there.
   class Queue
     # How an operation ended. `status` is what the function of the same name answers; `value` what a get found, or the
-    # new number of an incr, or a lock's token; `number` the other numbers; `error` an Error, else nil.
-    Event = Struct.new(:operation, :tag, :op, :status, :value, :number, :error) do
+    # new number of an incr, or a lock's token; `number` the other numbers; `error` an Error, else nil. `level` is the store
+    # of a pipeline that had the value, from 0, or -1 where it was loaded. Where `load` is not nil, nothing has ended:
+    # it is a Load that waits for an answer, and the request's own event follows.
+    Event = Struct.new(:operation, :tag, :op, :status, :value, :number, :error, :level, :load) do
       # Whether a key was there, a value was written, …
       def ok?
         status == OK || status == LOSSY
@@ -24,18 +26,25 @@ module Larder
 
     OPERATIONS = {
       clear_prefix: 2, ttl: 3, persist: 4, get: 16, set: 17, add: 18, expire: 19, delete: 20, has: 21, incr: 22, ping: 29,
-      session: 30, create_table: 31, expire_at: 32, lock: 33, unlock: 34, lock_extend: 35, delete_pattern: 36
+      session: 30, create_table: 31, expire_at: 32, lock: 33, unlock: 34, lock_extend: 35, delete_pattern: 36,
+      pipeline_get: 48, pipeline_set: 50, pipeline_delete: 51, pipeline_contains: 52, pipeline_clear_prefix: 53,
+      pipeline_clear_everything: 54, pipeline_expire: 55, get_or_load: 56
     }.freeze
     NAMES = OPERATIONS.invert.freeze
 
-    PACKED = "l2Q6q3L2Q2" # larder_packed
-    PACKED_SIZE = 104
-    EVENT = "l2Q2lLqQ6" # larder_event
-    EVENT_SIZE = 88
+    PACKED = "l2Q6q3L2Q4" # larder_packed
+    PACKED_SIZE = 120
+    EVENT = "l2Q2lLqQ6lLQqQ" # larder_event
+    EVENT_SIZE = 120
     VALUE_AT = 40
     ERROR_AT = 64
+    TEXT_AT = 72
+    LEVEL_AT = 88
+    LOAD_EVENT = 16 # a flag
+    LOAD_KIND = 3
     AT_ONCE = 256
-    private_constant :PACKED, :PACKED_SIZE, :EVENT, :EVENT_SIZE, :VALUE_AT, :ERROR_AT, :AT_ONCE
+    private_constant :PACKED, :PACKED_SIZE, :EVENT, :EVENT_SIZE, :VALUE_AT, :ERROR_AT, :TEXT_AT, :LEVEL_AT, :LOAD_EVENT,
+                     :LOAD_KIND, :AT_ONCE
 
     # @param capacity [Integer] how many operations may be accepted and not yet taken; more raise BusyError
     def initialize(context, capacity: 4096)
@@ -49,7 +58,8 @@ module Larder
     # Submits requests, each a Hash: `operation:` (see OPERATIONS), `store:`, `key:`, `tag:` (a number that comes back in
     # the event), and where it needs them `value:`, `ttl:`, `delta:`, `version:`, `timeout:`. What these are for locks
     # (`value:` the token, `delta:` how long to wait in ms) and for `expire_at` (`delta:` ms since 1970) is said at
-    # larder_request in larder.h.
+    # larder_request in larder.h. Operations on a pipeline have a `pipeline:` in place of the store; with `load: true` a
+    # `pipeline_get` or `get_or_load` that finds nothing gives an event with a `load` before its own.
     #
     # They are accepted from the first on. Where one is refused, the error tells why, and its `accepted` how many were
     # accepted before it: those give events.
@@ -134,13 +144,18 @@ module Larder
       head << tail
     end
 
-    def pack_one(put, operation:, store:, key: "", tag: 0, ttl: :default, delta: 0, version: nil, timeout: nil, **value)
+    def pack_one(put, operation:, store: nil, pipeline: nil, load: false, key: "", tag: 0, ttl: :default, delta: 0,
+                 version: nil, timeout: nil, **value)
       bytes, format = value.key?(:value) ? Convert.outgoing(value[:value]) : ["", 0]
       unknown = value.keys - [:value]
       raise ArgumentError, "unknown keywords: #{unknown.join(', ')}" unless unknown.empty?
 
-      [OPERATIONS.fetch(operation), format, store.handle.address, tag, *put.(Convert.key(key)), *put.(bytes),
-       Convert.ttl(ttl), delta, Convert.timeout(timeout), 0, 0, *put.(version.to_s)].pack(PACKED)
+      raise ArgumentError, "a request needs a store or a pipeline" unless store || pipeline
+
+      handles = [store, pipeline].map { |opened| opened ? opened.handle.address : 0 }
+      [OPERATIONS.fetch(operation), format, handles[0], tag, *put.(Convert.key(key)), *put.(bytes),
+       Convert.ttl(ttl), delta, Convert.timeout(timeout), load ? LOAD_EVENT : 0, 0, *put.(version.to_s), handles[1],
+       0].pack(PACKED)
     end
 
     def refuse(status, places)
@@ -152,11 +167,18 @@ module Larder
       Native.larder_error_release(places.get_pointer(8))
     end
 
+    def load(place, operation, tag, number)
+      token = place.get_pointer(TEXT_AT).read_bytes(place.get_uint64(TEXT_AT + 8)).force_encoding(Encoding::UTF_8)
+      Event.new(NAMES.fetch(operation), tag, 0, OK, nil, 0, nil, 0, Load.new(number, token))
+    end
+
     # What an event says. A value that cannot be shown becomes the event's error.
     def event(place)
-      _kind, operation, tag, op, status, _n, number = place.read_bytes(EVENT_SIZE).unpack(EVENT)
+      kind, operation, tag, op, status, _n, number = place.read_bytes(EVENT_SIZE).unpack(EVENT)
+      return load(place, operation, tag, number) if kind == LOAD_KIND
+
       value, error = place.get_pointer(VALUE_AT), place.get_pointer(ERROR_AT)
-      told = Event.new(NAMES.fetch(operation), tag, op, status, nil, number, nil)
+      told = Event.new(NAMES.fetch(operation), tag, op, status, nil, number, nil, place.get_int32(LEVEL_AT))
       told.error = Error.from(status, error) if status.negative?
       told.value = Convert.incoming(value) unless value.null?
       told

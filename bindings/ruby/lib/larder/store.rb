@@ -15,8 +15,10 @@ module Larder
     attr_reader :handle
 
     def initialize(context, name)
+      @context = context
+      @name = Convert.key(name)
       places = FFI::MemoryPointer.new(:pointer, 2)
-      status = Native.larder_store_open(context.handle, Convert.key(name), places, places + 8)
+      status = Native.larder_store_open(context.handle, @name, places, places + 8)
       Convert.raise_error(status, places.get_pointer(8)) if status.negative?
       @handle = places.get_pointer(0)
     end
@@ -41,6 +43,22 @@ module Larder
       raise KeyError.new("key not found: #{key.inspect}", receiver: self, key: key) unless block_given?
 
       yield key
+    end
+
+    # The value; where there is none what the block gives for the key, which is set. All who want it at the same time, in
+    # this process, share one load. nil says that there is none, and is not set.
+    #
+    #     store.get_or_load("report", ttl: 60) { |key| make_report }
+    #
+    # @param options `timeout:` and `version:`
+    def get_or_load(key, ttl: :default, **options, &loader)
+      raise ArgumentError, "get_or_load needs a block" unless loader
+
+      request = { operation: :get_or_load, store: self, key: Convert.key(key), ttl: ttl, **options }
+      event = Loading.get(@context, request, [:store, @name, options[:version]&.to_s], &loader)
+      raise event.error if event.error
+
+      event.value
     end
 
     # Sets a value.
@@ -145,6 +163,12 @@ module Larder
     # Whether the backend can be used now; raises why not.
     def ping
       simple { |error| Native.larder_store_ping(handle, nil, error) }
+    end
+
+    # What this store has seen in this process.
+    # @return [Stats]
+    def stats
+      Stats.of(handle)
     end
 
     # The session of django.contrib.sessions (cache back end) of a `sessionid` cookie, as a Hash with what Django keeps
