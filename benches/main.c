@@ -17,6 +17,7 @@
 #include "memcached.h"
 #include "memory.h"
 #include "pickle.h"
+#include "pipeline.h"
 #include "redis.h"
 #include "server.h"
 #include "table.h"
@@ -31,14 +32,18 @@ static void *idle(void *nothing)
 
 static larder_context *open_context(const struct server *server)
 {
-    char text[1024];
+    char text[2048];
     snprintf(text, sizeof text,
              "{\"CACHES\": {"
              "\"tcp\": {\"BACKEND\": \"django_redis.cache.RedisCache\", \"LOCATION\": \"redis://127.0.0.1:%d/0\"},"
              "\"unix\": {\"BACKEND\": \"django_redis.cache.RedisCache\", \"LOCATION\": \"unix://%s?db=0\"},"
              "\"memory\": {\"BACKEND\": \"django.core.cache.backends.locmem.LocMemCache\", \"TIMEOUT\": 3600,"
-             " \"OPTIONS\": {\"MAX_ENTRIES\": 1000000}}}}",
-             server->port, server->socket);
+             " \"OPTIONS\": {\"MAX_ENTRIES\": 1000000}},"
+             "\"memory again\": {\"BACKEND\": \"django.core.cache.backends.locmem.LocMemCache\", \"TIMEOUT\": 3600,"
+             " \"LOCATION\": \"again\", \"OPTIONS\": {\"MAX_ENTRIES\": 1000000}},"
+             "\"near\": {\"BACKEND\": \"django_redis.cache.RedisCache\", \"LOCATION\": \"redis://127.0.0.1:%d/1\","
+             " \"KEY_PREFIX\": \"near\", \"LARDER\": {\"NEAR_CACHE\": {\"TIMEOUT\": 3600}}}}}",
+             server->port, server->socket, server->port);
     larder_context *context = NULL;
     larder_error *error = NULL;
     larder_must(larder_open(text, strlen(text), NULL, &context, &error), error, "larder_open");
@@ -78,6 +83,8 @@ int main(int count, char **arguments)
     threads_contests(&running, context);
     printf("\n## In memory: larder against std::unordered_map under std::mutex\n");
     memory_contests(context);
+    printf("\n## Near cache: larder against redis-rs with cache-aio, and against its memory backend\n");
+    near_contests(context, running.port);
     printf("\n## memcached: larder against libmemcached %s\n", memcached_peer_version());
     memcached_contests(arguments[1]);
     contest_server(running.pid);
@@ -86,6 +93,8 @@ int main(int count, char **arguments)
     printf("\n## From a pickle to JSON text: larder against CPython\n");
     pickle_contests(arguments[3], "benches/pickles.py");
     contest_server(running.pid);
+    printf("\n## Pyot's pipeline: against its stores used by hand\n");
+    pipeline_contests(&running, arguments[1]);
     contest_end(summary);
     fclose(summary);
     larder_error *error = NULL;

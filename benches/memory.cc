@@ -6,6 +6,7 @@
 #include "memory.h"
 
 #include <pthread.h>
+#include <unistd.h>
 #include <time.h>
 
 #include <algorithm>
@@ -23,6 +24,15 @@
 
 #include "contest.h"
 #include "larder_use.h"
+
+/* benches/cache_aio */
+extern "C" {
+struct cache_aio;
+cache_aio *cache_aio_open(const char *url);
+bool cache_aio_set(const cache_aio *peer, const char *key, std::size_t key_size, const char *value, std::size_t size);
+bool cache_aio_get(const cache_aio *peer, const char *key, std::size_t key_size, char *copy, std::size_t size);
+void cache_aio_close(cache_aio *peer);
+}
 
 namespace {
 
@@ -323,7 +333,121 @@ void hit(const char *title, const larder_store *store, std::size_t keys, std::si
     contest_run(&made);
 }
 
+/* redis-rs with its own near cache, behind block_on. */
+struct AioReader {
+    const cache_aio *peer;
+    bool read(const std::string &key, char *copy, std::size_t size) const
+    {
+        return cache_aio_get(peer, key.data(), key.size(), copy, size);
+    }
+};
+
+cache_aio *open_aio(int port, const Work &work)
+{
+    char url[64];
+    std::snprintf(url, sizeof url, "redis://127.0.0.1:%d/1?protocol=resp3", port);
+    cache_aio *peer = cache_aio_open(url);
+    for (std::size_t i = 0; peer != nullptr && i < work.keys.size(); i++) {
+        const std::string value = work.value_of(i);
+        if (!cache_aio_set(peer, work.keys[i].data(), work.keys[i].size(), value.data(), value.size())) {
+            die("redis-rs: a set went wrong");
+        }
+    }
+    if (peer == nullptr) {
+        die("redis-rs does not connect");
+    }
+    return peer;
+}
+
+/* Each key is read until it comes from memory. */
+template <typename Reader>
+void warm(const Work &work, const Reader &reader)
+{
+    std::vector<char> copy(work.value.size());
+    for (int round = 0; round < 20; round++) {
+        for (const std::string &key : work.keys) {
+            if (!reader.read(key, copy.data(), copy.size())) {
+                die("a value is not there");
+            }
+        }
+        usleep(20000);
+    }
+}
+
+void fill_store(const Work &work, const larder_store *store)
+{
+    larder_error *error = nullptr;
+    for (std::size_t i = 0; i < work.keys.size(); i++) {
+        const std::string value = work.value_of(i);
+        larder_must(larder_set(store, work.keys[i].data(), work.keys[i].size(), value.data(), value.size(), LARDER_BYTES,
+                               LARDER_SECONDS(3600), nullptr, &error),
+                    error, "larder_set");
+    }
+    warm(work, CopyReader{store});
+}
+
+void near_hit(const larder_store *near, const larder_store *memory, const larder_store *other, int port)
+{
+    const Work work(64, 1024);
+    fill_store(work, near);
+    const char *title = "near-cache hit 1024 B among 64 keys against redis-rs cache-aio";
+    if (contest_wanted(title)) {
+        cache_aio *a = open_aio(port, work);
+        cache_aio *b = open_aio(port, work);
+        Lane<AioReader> baseline{{a}, &work, 1};
+        Lane<AioReader> control{{b}, &work, 1};
+        Lane<CopyReader> copying{{near}, &work, 1};
+        Lane<BorrowReader> borrowing{{near}, &work, 1};
+        warm(work, AioReader{a});
+        warm(work, AioReader{b});
+        const entrant entrants[] = {
+            {"redis-rs cache-aio, block_on", run<AioReader>, check<AioReader>, &baseline},
+            {"redis-rs cache-aio, block_on", run<AioReader>, check<AioReader>, &control},
+            {"larder_get_into", run<CopyReader>, check<CopyReader>, &copying},
+            {"larder_get, bytes, memcpy, release", run<BorrowReader>, check<BorrowReader>, &borrowing}};
+        const aim a11 = {"A11", TIME, 0.45, 2};
+        const contest made = {title, ONE_CORE, entrants, std::size(entrants), &a11, 1, 0};
+        contest_run(&made);
+        cache_aio_close(a);
+        cache_aio_close(b);
+    }
+    title = "near-cache hit 1024 B among 64 keys against a hit of the memory backend";
+    if (contest_wanted(title)) {
+        fill_store(work, memory);
+        fill_store(work, other);
+        Lane<CopyReader> baseline{{memory}, &work, 1};
+        Lane<CopyReader> control{{other}, &work, 1};
+        Lane<CopyReader> copying{{near}, &work, 1};
+        Lane<BorrowReader> borrowing{{near}, &work, 1};
+        Lane<BorrowReader> borrowing_memory{{memory}, &work, 1};
+        const entrant entrants[] = {
+            {"larder_get_into, memory", run<CopyReader>, check<CopyReader>, &baseline},
+            {"larder_get_into, memory", run<CopyReader>, check<CopyReader>, &control},
+            {"larder_get_into, near", run<CopyReader>, check<CopyReader>, &copying},
+            {"larder_get, bytes, memcpy, release, near", run<BorrowReader>, check<BorrowReader>, &borrowing},
+            {"larder_get, bytes, memcpy, release, memory", run<BorrowReader>, check<BorrowReader>, &borrowing_memory}};
+        const aim a11 = {"A11", TIME, 1.02, 2}; /* no more, as far as a run can tell */
+        const contest made = {title, ONE_CORE, entrants, std::size(entrants), &a11, 1, 0};
+        contest_run(&made);
+    }
+}
+
 }  // namespace
+
+extern "C" void near_contests(const larder_context *context, int port)
+{
+    if (!contest_wanted("near-cache hit 1024 B among 64 keys against redis-rs cache-aio") &&
+        !contest_wanted("near-cache hit 1024 B among 64 keys against a hit of the memory backend")) {
+        return;
+    }
+    larder_store *near = larder_must_open(context, "near");
+    larder_store *memory = larder_must_open(context, "memory");
+    larder_store *other = larder_must_open(context, "memory again");
+    near_hit(near, memory, other, port);
+    larder_store_close(near);
+    larder_store_close(memory);
+    larder_store_close(other);
+}
 
 extern "C" void memory_contests(const larder_context *context)
 {

@@ -15,6 +15,9 @@ extern "C" {
 /** All of them. The context has the alias "memory", with room for the largest. */
 void memory_contests(const larder_context *context);
 
+/** A hit of the near cache of the alias "near", whose Redis is on this port, against redis-rs and against "memory". */
+void near_contests(const larder_context *context, int port);
+
 #ifdef __cplusplus
 }
 #endif

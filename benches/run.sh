@@ -63,14 +63,17 @@ build() {
     done
     find_sqlite
     local own="main contest report load server client peer redis flight fly_hiredis fly_larder threads mc_server memcached"
-    for unit in $own table pickle; do
+    for unit in $own table pickle pipeline; do
         cc -std=gnu17 -O2 "${warnings[@]}" -Iinclude -isystem "$hiredis" -isystem "$sqlite_header" -c "benches/$unit.c" \
             -o "$out/$unit.o"
         objects+=("$out/$unit.o")
     done
     c++ -std=c++20 -O2 "${warnings[@]}" -Iinclude -c benches/memory.cc -o "$out/memory.o"
     # shellcheck disable=SC2016 # the loader reads $ORIGIN
-    c++ -o "$out/bench" "${objects[@]}" "$out/memory.o" "$out/$soname" "$sqlite_library" -Wl,-rpath,'$ORIGIN' \
+    say "building redis-rs with cache-aio"
+    cargo build --release --quiet --locked --manifest-path benches/cache_aio/Cargo.toml --target-dir "$out/cache_aio"
+    cp "$out/cache_aio/release/libcache_aio.so" "$out/"
+    c++ -o "$out/bench" "${objects[@]}" "$out/memory.o" "$out/$soname" "$out/libcache_aio.so" "$sqlite_library" -Wl,-rpath,'$ORIGIN' \
         -lmemcached -lpthread -lm -ldl
     cc -std=gnu17 -O2 "${warnings[@]}" benches/probe.c -o "$out/probe"
     echo 'int bench_nothing;' | cc -x c -shared -fPIC -o "$out/nothing.so" -
