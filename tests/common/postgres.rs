@@ -63,7 +63,6 @@ impl PostgresServer {
             &format!("port={}", self.port),
             &folder,
             "fsync=off", // what was committed survives the end of the server, though not of the machine
-            "full_page_writes=off",
             "shared_buffers=16MB",
             "max_connections=60",
             "autovacuum=off",
