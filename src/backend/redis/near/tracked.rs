@@ -236,8 +236,8 @@ impl Tracked {
         &self.prefix
     }
 
-    /// A server tells what changes from now on, and has been asked to at `asked`. What was read before is out of date
-    /// perhaps.
+    /// A server tells what changes from now on, and its values may be used until then. What was read before is out of
+    /// date perhaps, also what is still on its way: it may be of the time in which nobody told.
     pub(super) fn stands(&self, server: usize, until: Nanos) {
         self.table.forget_all(Some(server));
         if let Some(link) = self.links.get(server) {
@@ -337,3 +337,7 @@ impl Drop for Writing {
         }
     }
 }
+
+#[cfg(test)]
+#[path = "tracked_tests.rs"]
+mod tests;
