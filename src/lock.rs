@@ -4,13 +4,15 @@
 //! the same: every critical section here leaves its data whole at each step that can panic.
 
 #[cfg(larder_tsan)]
-pub use self::visible::{Condvar, Mutex, MutexGuard};
+pub use self::visible::{Condvar, Mutex, MutexGuard, OnceLock};
 #[cfg(not(larder_tsan))]
-pub use self::whole::{Condvar, Mutex, MutexGuard};
+pub use self::whole::{Condvar, Mutex, MutexGuard, OnceLock};
 
 #[cfg(not(larder_tsan))]
 mod whole {
     use std::sync::PoisonError;
+
+    pub use std::sync::OnceLock;
 
     /// A mutual exclusion lock that ignores poisoning.
     #[derive(Debug, Default)]
@@ -63,9 +65,10 @@ mod whole {
     }
 }
 
-/// For ThreadSanitizer, which does not see inside the standard library's locks.
+/// For ThreadSanitizer, which does not see inside the standard library's locks and cells.
 #[cfg(larder_tsan)]
 mod visible {
+    use std::sync::atomic::{AtomicBool, Ordering};
     use std::time::Duration;
 
     /// A mutual exclusion lock.
@@ -117,6 +120,58 @@ mod visible {
         pub fn wait_for<'a, T>(&self, mut guard: MutexGuard<'a, T>, limit: Duration) -> MutexGuard<'a, T> {
             self.0.wait_for(&mut guard, limit);
             guard
+        }
+    }
+
+    /// A cell that is written once.
+    #[derive(Debug)]
+    pub struct OnceLock<T> {
+        cell: std::sync::OnceLock<T>,
+        /// What was written before this is seen by who has seen it.
+        written: AtomicBool,
+    }
+
+    impl<T> OnceLock<T> {
+        /// An empty one.
+        pub const fn new() -> Self {
+            Self { cell: std::sync::OnceLock::new(), written: AtomicBool::new(false) }
+        }
+
+        /// What is there.
+        pub fn get(&self) -> Option<&T> {
+            self.cell.get().inspect(|_| self.wait())
+        }
+
+        /// What is there, or else is made now, by one thread.
+        pub fn get_or_init(&self, make: impl FnOnce() -> T) -> &T {
+            let mut is_ours = false;
+            let value = self.cell.get_or_init(|| {
+                is_ours = true;
+                make()
+            });
+            if is_ours {
+                self.written.store(true, Ordering::Release);
+            }
+            self.wait();
+            value
+        }
+
+        fn wait(&self) {
+            while !self.written.load(Ordering::Acquire) {
+                std::thread::yield_now();
+            }
+        }
+    }
+
+    impl<T> Default for OnceLock<T> {
+        fn default() -> Self {
+            Self::new()
+        }
+    }
+
+    impl<T> From<T> for OnceLock<T> {
+        fn from(value: T) -> Self {
+            Self { cell: value.into(), written: AtomicBool::new(true) }
         }
     }
 }

@@ -2,15 +2,15 @@
 //! first used.
 
 use std::ffi::c_char;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Arc, OnceLock};
 
 use super::argument::{self, invalid, out, sized};
 use super::error::larder_error;
 use super::guard::{guard, quietly};
 use super::status::{LARDER_OK, larder_status};
 use crate::error::{Error, Kind, Result};
-use crate::lock::Mutex;
+use crate::lock::{Mutex, OnceLock};
 use crate::pyot::token::{Builder, Dict, Item, LONGEST, Token, TokenForm, Unicode, Wish};
 
 /// `form` of `larder_token_options`: as Pyot 3 writes tokens, `lolna1summoner_v4_by_name{'name':_'Hide_on_bush'}{}`.

@@ -7,15 +7,15 @@
 use std::collections::HashMap;
 use std::collections::hash_map::Entry;
 use std::convert::Infallible;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant};
 
 use super::arrival::Arrival;
 use super::counts::Counts;
 use crate::backend::Leveled;
 use crate::error::{Error, Kind};
-use crate::lock::Mutex;
+use crate::lock::{Mutex, OnceLock};
 use crate::store::Store;
 use crate::sys::PerProcess;
 

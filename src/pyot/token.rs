@@ -5,7 +5,6 @@ mod method;
 mod repr;
 
 use std::fmt;
-use std::sync::OnceLock;
 
 use bytes::Bytes;
 
@@ -15,6 +14,7 @@ pub use method::method_of;
 use crate::codec::json;
 pub use crate::config::TokenForm;
 use crate::error::{Error, Kind, Result};
+use crate::lock::OnceLock;
 pub use crate::text::Unicode;
 use crate::value::arena::Node;
 use crate::value::{Limits, Tree, wtf8};

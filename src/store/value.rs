@@ -1,13 +1,14 @@
 //! A value as a store hands it out: the stored bytes, decoded when first asked.
 
 use std::borrow::Cow;
-use std::sync::{Arc, OnceLock};
+use std::sync::Arc;
 
 use bytes::Bytes;
 
 use super::spare;
 use crate::codec::{Codec, Glance, Input, json};
 use crate::error::{Error, Kind, Result};
+use crate::lock::OnceLock;
 use crate::stored::{Stored, StoredRef};
 use crate::value::{Number, Tree, ValueKind};
 

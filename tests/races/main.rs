@@ -2,6 +2,7 @@
 //! ThreadSanitizer, which then has to find nothing. `races bug` has a data race on purpose, to show that it looks.
 #![allow(unsafe_code, reason = "it calls the C API as a C program would")]
 
+mod pipelines;
 #[path = "../common/redis.rs"]
 #[allow(dead_code, reason = "shared with other tests")]
 mod redis;
@@ -17,7 +18,7 @@ use larder::capi::callback::{larder_get_cb, larder_op, larder_set_cb};
 use larder::capi::context::{larder_context, larder_open, larder_shutdown};
 use larder::capi::error::larder_error;
 use larder::capi::event::{larder_event, larder_events_clear};
-use larder::capi::live::larder_live;
+use larder::capi::live::{LARDER_LIVE_CONTEXTS, LARDER_LIVE_PIPELINES, larder_live};
 use larder::capi::operation::{larder_get, larder_incr, larder_set};
 use larder::capi::queue::{
     larder_cancel, larder_queue, larder_queue_close, larder_queue_open, larder_queue_poll, larder_queue_wake,
@@ -274,10 +275,11 @@ fn main() {
     }
     let rounds = std::env::var("LARDER_RACES_ROUNDS").ok().and_then(|rounds| rounds.parse().ok()).unwrap_or(200);
     let server = redis::RedisServer::start();
-    for _ in 0..2 {
+    for database in 1..=2 {
         everything_at_once(&server.url(0), rounds);
+        pipelines::everything_at_once(&server.url(database), rounds);
     }
-    for kind in 1..=6 {
+    for kind in LARDER_LIVE_CONTEXTS..=LARDER_LIVE_PIPELINES {
         assert_eq!(larder_live(kind), 0, "kind {kind}");
     }
     println!("races: every operation was answered once");

@@ -1,9 +1,9 @@
 //! Keys by a number, and which of them were seen to have large values.
 
-use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use crate::backend::fence::place;
+use crate::lock::OnceLock;
 
 /// Values above this size have a connection of their own.
 pub(super) const LARGE_VALUE: usize = 64 << 10;
