@@ -59,13 +59,49 @@ func TestErrorsByKind(t *testing.T) {
 	}
 }
 
+func TestPipelineStats(t *testing.T) {
+	c := open(t)
+	pipeline := openPipeline(t, c, func(_ context.Context, token string) (any, error) {
+		if strings.Contains(token, "nobody") {
+			return nil, ErrMiss
+		}
+		if strings.Contains(token, "down") {
+			return nil, errors.New("the service is down")
+		}
+		return "loaded", nil
+	})
+	wantFound(t, Loaded, "loaded")(pipeline.Get(background, summoner("Ahri")))
+	wantFound(t, 0, "loaded")(pipeline.Get(background, summoner("Ahri")))
+	_, err := pipeline.Get(background, summoner("nobody"))
+	wantError(t, ErrMiss, err)
+	if _, err := pipeline.Get(background, summoner("down")); err == nil {
+		t.Fatal("the service is down")
+	}
+	want(t, true)(openStore(t, c, "memory").Delete(background, summoner("Ahri")))
+	wantFound(t, 1, "loaded")(pipeline.Get(background, summoner("Ahri")))
+	want(t, true)(pipeline.Set(background, summoner("Azir"), "set"))
+	want(t, true)(pipeline.Delete(background, summoner("Azir")))
+	stats, err := pipeline.Stats()
+	if err != nil || stats.Hits != 2 || stats.Misses != 1 || stats.Loads != 3 || stats.NotFound != 1 ||
+		stats.LoadFailures != 1 || stats.WrittenBack != 1 || stats.Sets != 1 || stats.Deletes != 1 || stats.Failures != 1 ||
+		len(stats.Errors) != 1 || stats.Errors["LARDER_ESERVER"] != 1 || stats.LatencyCount == 0 {
+		t.Errorf("%v: %+v", err, stats)
+	}
+	if len(stats.Stores) != 2 || stats.Stores[0].Hits != 1 || stats.Stores[1].Hits != 1 || stats.Stores[1].Sets != 2 {
+		t.Errorf("%+v", stats.Stores)
+	}
+}
+
 func TestStatsOfWhatIsClosed(t *testing.T) {
 	c := open(t)
-	store := openStore(t, c, "memory")
+	store, pipeline := openStore(t, c, "memory"), openPipeline(t, c, nil)
 	if err := c.Close(5 * time.Second); err != nil {
 		t.Fatal(err)
 	}
 	if _, err := store.Stats(); !errors.Is(err, ErrClosed) {
+		t.Error(err)
+	}
+	if _, err := pipeline.Stats(); !errors.Is(err, ErrClosed) {
 		t.Error(err)
 	}
 	if _, err := c.Prometheus(); !errors.Is(err, ErrClosed) {

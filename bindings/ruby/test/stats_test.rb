@@ -36,6 +36,38 @@ class StatsTest < LarderTest
     end
   end
 
+  def test_a_pipeline
+    token = ->(name) { "lolna1summoner_v4_by_name{'name':_'#{name}'}{}" }
+    pipeline = context.pipeline("LOL") do |wanted|
+      raise IOError, "the service is down" if wanted.include?("down")
+
+      wanted.include?("nobody") ? nil : "loaded"
+    end
+    pipeline.clear(everything: true)
+    2.times { assert_equal "loaded", pipeline.get(token["Ahri"]) }
+    assert_nil pipeline.get(token["nobody"])
+    assert_raises(IOError) { pipeline.get(token["down"]) }
+    with_store("memory") { |store| assert store.delete(token["Ahri"]) }
+    assert_equal 1, pipeline.find(token["Ahri"]).level
+    assert pipeline.set(token["Azir"], "set")
+    assert pipeline.delete(token["Azir"])
+    assert_pipeline(pipeline.stats)
+    pipeline.close
+    assert_raises(Larder::ClosedError) { pipeline.stats }
+  ensure
+    pipeline&.close
+  end
+
+  def assert_pipeline(stats)
+    assert_equal [2, 1, 3, 1, 1], [stats.hits, stats.misses, stats.loads, stats.not_found, stats.load_failures]
+    assert_equal [1, 1, 1, 1], [stats.written_back, stats.sets, stats.deletes, stats.failures]
+    assert_equal({ "LARDER_ESERVER" => 1 }, stats.errors)
+    assert_operator stats.latency_count, :>, 0
+    assert_includes 1e-9..60.0, stats.latency_max
+    assert_equal [[1, 3], [1, 2]], stats.stores.map { |store| [store.hits, store.sets] }
+    assert_equal [nil, nil], stats.stores.map(&:errors)
+  end
+
   def test_prometheus
     assert_equal "", context.prometheus
     with_store("memory") do |store|

@@ -26,6 +26,16 @@ module Larder
       text.encode(Encoding::UTF_8)
     end
 
+    # A text as UTF-8, which a binary String is not.
+    def text(text)
+      raise EncodingError, "bytes are not a text" if text.is_a?(String) && text.encoding == Encoding::BINARY
+
+      encoded = key(text)
+      raise EncodingError, "the text is not valid #{encoded.encoding}" unless encoded.valid_encoding?
+
+      encoded
+    end
+
     # What to store, as bytes of one's own and their format. Binary strings become Python's `bytes`, other strings
     # `str`, everything else what JSON makes of it.
     def outgoing(value)

@@ -66,7 +66,15 @@ module Larder
     attach_function :larder_pipeline_contains, [*key, :pointer, :pointer], :int32, blocking: true
     attach_function :larder_pipeline_clear, %i[pointer int32 pointer pointer], :int32, blocking: true
     attach_function :larder_pipeline_expire, %i[pointer pointer pointer pointer], :int32, blocking: true
+    attach_function :larder_pipeline_token, %i[pointer pointer pointer pointer pointer], :int32
+    attach_function :larder_pipeline_stats, %i[pointer pointer pointer], :int32
+    attach_function :larder_pipeline_stats_errors, %i[pointer int32 pointer pointer], :int32
+    attach_function :larder_pipeline_level_stats, %i[pointer int32 pointer pointer], :int32
     attach_function :larder_load_done, %i[uint64 int32 pointer size_t int32 int64 string pointer], :int32
+
+    attach_function :larder_token_new, %i[string string string pointer size_t pointer size_t pointer pointer pointer], :int32
+    attach_function :larder_token_text, %i[pointer pointer pointer pointer], :int32
+    attach_function :larder_token_release, [:pointer], :void
 
     attach_function :larder_value_kind, [:pointer], :int32
     attach_function :larder_value_text, %i[pointer pointer pointer pointer], :int32

@@ -113,7 +113,7 @@ module Larder
   # The block is called on the thread that gets, once for all who want one token at the same time. What it gives is stored
   # as `set` would store it.
   #
-  # Every operation takes `timeout:`, the total time that it may take, in seconds.
+  # A token is a Token, or its text. Every operation takes `timeout:`, the total time that it may take, in seconds.
   class Pipeline
     # A value, which store had it (from 0; :loaded: none), and whether it is over and being loaded anew.
     Found = Struct.new(:value, :level, :stale)
@@ -153,7 +153,7 @@ module Larder
     def find(token, load: true, **options)
       return find_stored(token, options) unless load && @loader
 
-      request = { operation: :pipeline_get, pipeline: self, key: Convert.key(token), **options }
+      request = { operation: :pipeline_get, pipeline: self, key: text_of(token), **options }
       event = Loading.get(@context, request, [:pipeline, @name]) { |wanted| @loader.call(wanted) }
       raise event.error if event.error
 
@@ -204,6 +204,17 @@ module Larder
       protected { |out| [Native.larder_pipeline_expire(handle, call, out + 8, out + 16), out.get_int64(8)] }
     end
 
+    # What the pipeline has seen.
+    # @return [PipelineStats]
+    def stats
+      PipelineStats.of(handle)
+    end
+
+    # The text of a token, as this pipeline writes it.
+    def text_of(token)
+      token.is_a?(Token) ? token.text_in(self) : Convert.key(token)
+    end
+
     private
 
     def found(value, level, stale)
@@ -219,7 +230,7 @@ module Larder
     def many_stored(tokens, options)
       return {} if tokens.empty?
 
-      keys = tokens.map { |token| Convert.key(token) }
+      keys = tokens.map { |token| text_of(token) }
       texts = FFI::MemoryPointer.new(:pointer, keys.size)
       copies = keys.map { |key| FFI::MemoryPointer.new([key.bytesize, 1].max).put_bytes(0, key) }
       texts.write_array_of_pointer(copies)
@@ -240,7 +251,7 @@ module Larder
 
     # Calls a function on a token, and gives its status and what it told to the block.
     def perform(function, token, options, *arguments, results: [])
-      key = Convert.key(token)
+      key = text_of(token)
       call = call_of(options)
       protected do |out|
         places = results.map { |place| out + place }

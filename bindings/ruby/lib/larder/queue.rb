@@ -58,8 +58,8 @@ module Larder
     # Submits requests, each a Hash: `operation:` (see OPERATIONS), `store:`, `key:`, `tag:` (a number that comes back in
     # the event), and where it needs them `value:`, `ttl:`, `delta:`, `version:`, `timeout:`. What these are for locks
     # (`value:` the token, `delta:` how long to wait in ms) and for `expire_at` (`delta:` ms since 1970) is said at
-    # larder_request in larder.h. Operations on a pipeline have a `pipeline:` in place of the store; with `load: true` a
-    # `pipeline_get` or `get_or_load` that finds nothing gives an event with a `load` before its own.
+    # larder_request in larder.h. Operations on a pipeline have a `pipeline:` in place of the store, and as the `key:` a
+    # token, a Token or its text; with `load: true` a `pipeline_get` or `get_or_load` that finds nothing gives an event with a `load` before its own.
     #
     # They are accepted from the first on. Where one is refused, the error tells why, and its `accepted` how many were
     # accepted before it: those give events.
@@ -152,6 +152,7 @@ module Larder
 
       raise ArgumentError, "a request needs a store or a pipeline" unless store || pipeline
 
+      key = pipeline.text_of(key) if pipeline
       handles = [store, pipeline].map { |opened| opened ? opened.handle.address : 0 }
       [OPERATIONS.fetch(operation), format, handles[0], tag, *put.(Convert.key(key)), *put.(bytes),
        Convert.ttl(ttl), delta, Convert.timeout(timeout), load ? LOAD_EVENT : 0, 0, *put.(version.to_s), handles[1],
