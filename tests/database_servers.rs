@@ -244,6 +244,15 @@ fn operations_do_what_django_s_do() {
             assert_eq!(ask(Request::Ttl(&two)), "Left(Some(Forever))", "{name}");
             assert!(ask(Request::Ttl(&one)).starts_with("Left(Some(Millis(89"), "{name}");
             assert_eq!(ask(Request::Ttl(&none)), "Left(None)", "{name}");
+            let fetched = ask(Request::FetchMany(&keys));
+            assert_eq!(fetched.matches("left: Some(Millis(89").count(), 2, "{name} {fetched}");
+            assert!(
+                fetched.contains("None, Some(Fetched") && fetched.contains("left: Some(Forever)"),
+                "{name} {fetched}"
+            );
+            let fetched = ask(Request::Fetch(&one));
+            assert!(fetched.contains("b\"3\"") && fetched.contains("left: Some(Millis(89"), "{name} {fetched}");
+            assert_eq!(ask(Request::Fetch(&none)), "Fetched(None)", "{name}");
             write(&one, b"1", Ttl::Millis(-5000), When::Always);
             assert_eq!(ask(Request::Delete(&one)), "Found(true)", "{name}"); // also one that is over
             assert_eq!(ask(Request::Delete(&one)), "Found(false)", "{name}");

@@ -166,7 +166,7 @@ fn a_hit_does_not_ask_the_server() {
         let mut shown = Vec::new();
         assert!(client.cache.look(&keys[0], LONG, &mut |stored| shown = stored.bytes.to_vec()).unwrap());
         assert_eq!(shown, b"a");
-        calls(&server, &READS) == asked && client.near().hits - hits == 2 * 50 * 6 + 1
+        calls(&server, &READS) == asked && client.near().hits - hits == 2 * 50 * 10 + 1
     });
 }
 
@@ -181,6 +181,17 @@ fn read_all(client: &Client, face: Face, names: &[&str], keys: &[MadeKey]) {
         panic!("no values")
     };
     assert_eq!(values.into_iter().map(|value| text(value.unwrap())).collect::<Vec<_>>(), names);
+    let Reply::Fetched(one) = ask(&*client.cache, face, &Request::Fetch(&keys[0]), LONG).unwrap() else {
+        panic!("no value")
+    };
+    let Reply::FetchedMany(all) = ask(&*client.cache, face, &Request::FetchMany(keys), LONG).unwrap() else {
+        panic!("no values")
+    };
+    for (fetched, name) in [one].into_iter().chain(all).zip([names[0]].iter().chain(names)) {
+        let fetched = fetched.unwrap();
+        assert!(matches!(fetched.left, Some(Ttl::Millis(500_000..=600_000))), "{:?}", fetched.left);
+        assert_eq!(text(fetched.value), *name);
+    }
 }
 
 // Some are there and some are not: each comes to its place, by both faces.

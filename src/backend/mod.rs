@@ -235,7 +235,10 @@ pub trait Backend: Send + Sync {
     /// As [`Backend::fetch`], of several keys, in their order.
     fn fetch_many(&self, keys: &[MadeKey], budget: Budget) -> Result<Vec<Option<Fetched>>> {
         let budget = budget.fixed();
-        keys.iter().map(|key| self.fetch(key, budget)).collect()
+        let left = |(value, key): (Option<Stored>, _)| {
+            value.map(|value| Ok(Fetched { value, left: self.ttl(key, budget)? })).transpose()
+        };
+        self.get_many(keys, budget)?.into_iter().zip(keys).map(left).collect()
     }
 
     /// Writes several values; for each whether it failed. An `Err` means that none is known to be written.

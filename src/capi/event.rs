@@ -289,6 +289,9 @@ impl larder_event {
                 LARDER_OK
             }
             Outcome::Failures(failures, spent) => self.marked(&failures, spent),
+            Outcome::Fetched(_) | Outcome::FetchedMany(_) => {
+                return Err(Error::new(Kind::Panic, "a host was given an answer that only pipelines ask for"));
+            }
         };
         Ok(())
     }

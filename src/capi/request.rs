@@ -203,7 +203,7 @@ pub(crate) const FIRST_PACKED_SIZE: usize = 104;
 /// The number of an operation.
 pub(crate) fn number_of(asked: Asked) -> i32 {
     match asked {
-        Asked::Get => LARDER_OP_GET,
+        Asked::Get | Asked::Fetch => LARDER_OP_GET,
         Asked::Set => LARDER_OP_SET,
         Asked::Add => LARDER_OP_ADD,
         Asked::Expire => LARDER_OP_EXPIRE,
@@ -213,7 +213,7 @@ pub(crate) fn number_of(asked: Asked) -> i32 {
         Asked::Has => LARDER_OP_HAS,
         Asked::Incr => LARDER_OP_INCR,
         Asked::IncrVersion => LARDER_OP_INCR_VERSION,
-        Asked::GetMany => LARDER_OP_GET_MANY,
+        Asked::GetMany | Asked::FetchMany => LARDER_OP_GET_MANY,
         Asked::SetMany { .. } => LARDER_OP_SET_MANY,
         Asked::DeleteMany => LARDER_OP_DELETE_MANY,
         Asked::Keys { .. } => LARDER_OP_KEYS,

@@ -80,13 +80,14 @@ impl Access for Now {
 fn perform(store: &Store, operation: &Operation<'_>, call: &Call<'_>) -> Result<Outcome> {
     match *operation {
         Operation::Get { key } => store.get(key, call).map(Outcome::Value),
+        Operation::Fetch { key } => store.fetch(key, call).map(Outcome::Fetched),
         Operation::GetMany { keys } => store.get_many(keys, call).map(Outcome::Values),
+        Operation::FetchMany { keys } => store.fetch_many(keys, call).map(Outcome::FetchedMany),
         Operation::Set { key, value, ttl, when } => store.set(key, value, ttl, when, call).map(Outcome::Written),
         Operation::SetMany { values, ttl } => {
             store.set_many(values, ttl, call).map(|failures| Outcome::Failures(failures, false))
         }
         Operation::Delete { key } => store.delete(key, call).map(Outcome::Found),
-        Operation::Ttl { key } => store.ttl(key, call).map(Outcome::Left),
         Operation::Clear { scope } => store.clear(scope, call).map(|()| Outcome::Done),
         Operation::PurgeExpired => store.purge_expired(call).map(Outcome::Removed),
         Operation::Lock { key, ttl, wait } => store.lock(key, ttl, wait, call, || true).map(Outcome::Locked),
@@ -194,28 +195,6 @@ impl Access for Later {
             }
         }
     }
-}
-
-/// All of these, at the same time where they wait for something.
-pub async fn all<'a, T>(futures: impl Iterator<Item = Pin<Box<dyn Future<Output = T> + Send + 'a>>>) -> Vec<T> {
-    let mut under_way: Vec<_> = futures.map(Some).collect();
-    let mut results: Vec<Option<T>> = under_way.iter().map(|_| None).collect();
-    std::future::poll_fn(|context| {
-        let mut waits = false;
-        for (place, result) in under_way.iter_mut().zip(&mut results) {
-            let Some(future) = place else { continue };
-            match future.as_mut().poll(context) {
-                Poll::Ready(value) => {
-                    *result = Some(value);
-                    *place = None;
-                }
-                Poll::Pending => waits = true,
-            }
-        }
-        if waits { Poll::Pending } else { Poll::Ready(()) }
-    })
-    .await;
-    results.into_iter().flatten().collect()
 }
 
 /// Where the answer for a task goes.

@@ -3,16 +3,16 @@
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
-use super::access::{Access, all};
+use super::access::Access;
 use super::ask::Found;
 use super::flight::Landing;
 use super::pipeline::Pipeline;
-use super::policy::{Keeps, Quest, shorter};
+use super::policy::{Keeps, Quest};
 use super::walk::{Accept, Seen, unexpected};
 use crate::backend::Stored;
 use crate::codec::Input;
 use crate::error::{Error, Result};
-use crate::store::{Operation, Outcome, Value};
+use crate::store::{Operation, Outcome, WithLeft};
 use crate::timeout::{Ttl, TtlChoice};
 
 /// What is known of one of the tokens.
@@ -89,8 +89,15 @@ impl Pipeline {
         let is_last = index + 1 == self.levels.len() && first.loader.is_none();
         let Some(budget) = first.budget(level, index == 0, is_last) else { return Err(self.too_late()) };
         let keys: Vec<&str> = wanted.iter().map(|(quest, _)| quest.token.text()).collect();
-        let values = match access.ask(&level.store, Operation::GetMany { keys: &keys }, first.call(budget)).await {
-            Ok(Outcome::Values(values)) if values.len() == wanted.len() => values,
+        let writes_back = wanted.iter().any(|(_, place)| place.missed != 0);
+        let get = if self.asks_left(level, first, writes_back) {
+            Operation::FetchMany { keys: &keys }
+        } else {
+            Operation::GetMany { keys: &keys }
+        };
+        let fetched: Vec<Option<WithLeft>> = match access.ask(&level.store, get, first.call(budget)).await {
+            Ok(Outcome::Values(values)) => values.into_iter().map(|value| Some((value?, None))).collect(),
+            Ok(Outcome::FetchedMany(fetched)) => fetched,
             Ok(_) => return Err(unexpected()),
             Err(error) => {
                 self.pass_over(index, &error)?;
@@ -100,22 +107,11 @@ impl Pipeline {
                 return Ok(Some(error).filter(|error| !error.is_hidden()));
             }
         };
-        let values = values.into_iter().map(|value| value.filter(|value| !self.is_nothing(value)));
-        let values: Vec<Option<Value>> = values.collect();
-        let watches = self.times.watches(level, first.loader.is_some());
-        let lefts =
-            all(wanted.iter().zip(&values).filter(|(_, value)| watches && value.is_some()).map(|((quest, _), _)| {
-                let left: std::pin::Pin<Box<dyn Future<Output = _> + Send + '_>> =
-                    Box::pin(self.left(access, quest, index));
-                left
-            }))
-            .await;
-        let mut lefts = lefts.into_iter();
-        for ((quest, place), value) in wanted.into_iter().zip(values) {
-            let seen = value.and_then(|value| {
-                let left = if watches { lefts.next().and_then(Result::ok).flatten() } else { None };
-                self.judged(quest, Accept::Usual, Seen { value, level: index, left, stale: false, refresh: None })
-            });
+        if fetched.len() != wanted.len() {
+            return Err(unexpected());
+        }
+        for ((quest, place), fetched) in wanted.into_iter().zip(fetched) {
+            let seen = fetched.and_then(|(value, left)| self.judged(quest, Accept::Usual, (index, value, left)));
             if seen.is_none() {
                 place.missed |= 1 << index;
             }
@@ -128,24 +124,10 @@ impl Pipeline {
     async fn write_back_many<A: Access>(&self, access: &A, quests: &[Quest<'_>], places: &[Place]) -> Result<()> {
         let found: Vec<_> =
             quests.iter().zip(places).filter_map(|(quest, place)| Some((quest, place.before()?))).collect();
-        let bounds = all(found.iter().map(|(quest, (seen, _))| {
-            let bound: std::pin::Pin<Box<dyn Future<Output = _> + Send + '_>> =
-                Box::pin(self.bound(access, quest, seen));
-            bound
-        }))
-        .await;
         for index in 0..self.levels.len() {
             let mut batches: BTreeMap<Option<i64>, Vec<(&Quest<'_>, Stored)>> = BTreeMap::new();
-            for ((quest, (seen, before)), bound) in found.iter().zip(&bounds) {
-                let bound = match bound {
-                    Ok(Some(bound)) if before & (1 << index) != 0 => *bound,
-                    Err(error) if quest.deadline.left().is_some() && index == 0 => {
-                        self.pass_over(seen.level, error)?;
-                        continue;
-                    }
-                    _ => continue,
-                };
-                match self.carried(quest, (index, bound), seen) {
+            for (quest, (seen, _)) in found.iter().filter(|(_, (_, before))| before & (1 << index) != 0) {
+                match self.carried(quest, index, seen) {
                     Ok(Some((ttl, stored))) => batches.entry(seconds(ttl)).or_default().push((quest, stored)),
                     Ok(None) => {}
                     Err(error) => self.pass_over(index, &error)?,
@@ -156,14 +138,6 @@ impl Pipeline {
             }
         }
         Ok(())
-    }
-
-    /// A value of one store as another stores it, and for how long; `None` if that would not keep it.
-    fn carried(&self, quest: &Quest<'_>, (index, bound): (usize, Ttl), seen: &Seen) -> Result<Option<(Ttl, Stored)>> {
-        let (Some(level), Some(from)) = (self.levels.get(index), self.levels.get(seen.level)) else { return Ok(None) };
-        let Keeps::For(full) = level.keeps(quest) else { return Ok(None) };
-        let Some(ttl) = self.times.written(level, shorter(full, bound)) else { return Ok(None) };
-        Ok(Some((ttl, level.store.carry(&from.store, &seen.value)?)))
     }
 
     async fn write_batch<A: Access>(

@@ -127,8 +127,8 @@ impl Times {
     }
 
     /// Whether what is left of a value that was found has to be known.
-    pub fn watches(&self, level: &Level, may_load: bool) -> bool {
-        level.knows_ttl && (self.grace_ms > 0 || (self.rules.early > 0.0 && may_load))
+    pub fn watches(&self, may_load: bool) -> bool {
+        self.grace_ms > 0 || (self.rules.early > 0.0 && may_load)
     }
 
     /// A value that is kept for more than so many milliseconds is fresh; -1: any is.

@@ -5,7 +5,8 @@ use std::sync::Arc;
 use super::access::Access;
 use super::ask::Found;
 use super::pipeline::Pipeline;
-use super::policy::{Keeps, Quest};
+use super::policy::{Keeps, Level, Quest};
+use crate::config::WriteBack;
 use crate::error::{Error, Kind, Result};
 use crate::store::{Operation, Outcome, Value};
 use crate::timeout::Ttl;
@@ -25,7 +26,7 @@ pub(super) struct Looked {
 pub(super) struct Seen {
     pub value: Value,
     pub level: usize,
-    /// What is left until its store forgets it, where that was asked for.
+    /// What is left until its store forgets it, where that was asked for and it still has it.
     pub left: Option<Ttl>,
     /// It is over.
     pub stale: bool,
@@ -65,9 +66,13 @@ impl Pipeline {
             let Some(budget) = quest.budget(level, index == 0, is_last) else {
                 return Err(looked.failure.unwrap_or_else(|| self.too_late()));
             };
-            let get = Operation::Get { key: quest.token.text() };
-            let value = match access.ask(&level.store, get, quest.call(budget)).await {
-                Ok(Outcome::Value(value)) => value.filter(|value| !self.is_nothing(value)),
+            let is_bound = level.knows_ttl && matches!(accept, Accept::Longer(0..));
+            let asks_left = is_bound || self.asks_left(level, quest, looked.missed != 0);
+            let key = quest.token.text();
+            let get = if asks_left { Operation::Fetch { key } } else { Operation::Get { key } };
+            let (value, left) = match access.ask(&level.store, get, quest.call(budget)).await {
+                Ok(Outcome::Value(value)) => (value, None),
+                Ok(Outcome::Fetched(fetched)) => fetched.map_or((None, None), |(value, left)| (Some(value), left)),
                 Ok(_) => return Err(unexpected()),
                 Err(error) => {
                     self.pass_over(index, &error)?;
@@ -75,10 +80,8 @@ impl Pipeline {
                     continue;
                 }
             };
-            let seen = match value {
-                Some(value) => self.judge(access, quest, accept, (index, value)).await,
-                None => None,
-            };
+            let value = value.filter(|_| !is_bound || left.is_some()); // else it is gone already
+            let seen = value.and_then(|value| self.judged(quest, accept, (index, value, left)));
             if seen.is_some() {
                 looked.seen = seen;
                 return Ok(looked);
@@ -104,26 +107,23 @@ impl Pipeline {
         }
     }
 
-    /// Whether a value will do.
-    async fn judge<A: Access>(
-        &self,
-        access: &A,
-        quest: &Quest<'_>,
-        accept: Accept,
-        (index, value): (usize, Value),
-    ) -> Option<Seen> {
-        let level = self.levels.get(index)?;
-        let is_bound = matches!(accept, Accept::Longer(least) if least >= 0) && level.knows_ttl;
-        let watches = is_bound || self.times.watches(level, quest.loader.is_some());
-        let left = if watches { self.left(access, quest, index).await.ok().flatten() } else { None };
-        if is_bound && left.is_none() {
-            return None; // it is gone already
-        }
-        self.judged(quest, accept, Seen { value, level: index, left, stale: false, refresh: None })
+    /// Whether a store is to tell with a value what is left of it: to judge it, or to write it back for so long.
+    pub(super) fn asks_left(&self, level: &Level, quest: &Quest<'_>, writes_back: bool) -> bool {
+        let is_bound = writes_back && self.write_back == WriteBack::Remaining;
+        level.knows_ttl && (is_bound || self.times.watches(quest.loader.is_some()))
     }
 
-    /// The same, when it is known what is left of it.
-    pub(super) fn judged(&self, quest: &Quest<'_>, accept: Accept, mut seen: Seen) -> Option<Seen> {
+    /// A store's value with what is left of it, if it will do.
+    pub(super) fn judged(
+        &self,
+        quest: &Quest<'_>,
+        accept: Accept,
+        (level, value, left): (usize, Value, Option<Ttl>),
+    ) -> Option<Seen> {
+        if self.is_nothing(&value) {
+            return None;
+        }
+        let mut seen = Seen { value, level, left, stale: false, refresh: None };
         let Some(Ttl::Millis(kept)) = seen.left else { return Some(seen) }; // for ever, or nobody knows
         if let Accept::Longer(least) = accept {
             return (kept > least).then_some(seen);
@@ -139,16 +139,6 @@ impl Pipeline {
             seen.refresh = Some(kept);
         }
         Some(seen)
-    }
-
-    /// What is left of a value until its store forgets it; `None` where it has, or cannot tell.
-    pub(super) async fn left<A: Access>(&self, access: &A, quest: &Quest<'_>, level: usize) -> Result<Option<Ttl>> {
-        let Some(level) = self.levels.get(level).filter(|level| level.knows_ttl) else { return Ok(None) };
-        let Some(budget) = quest.budget(level, false, true) else { return Err(self.too_late()) };
-        match access.ask(&level.store, Operation::Ttl { key: quest.token.text() }, quest.call(budget)).await? {
-            Outcome::Left(left) => Ok(left),
-            _ => Err(unexpected()),
-        }
     }
 
     /// The value of a token (PY-P1).

@@ -4,7 +4,7 @@ use super::access::Access;
 use super::pipeline::Pipeline;
 use super::policy::{Keeps, Quest, shorter};
 use super::walk::{Seen, unexpected};
-use crate::backend::{When, Written};
+use crate::backend::{Stored, When, Written};
 use crate::codec::Input;
 use crate::config::WriteBack;
 use crate::error::{Error, Kind, Result};
@@ -34,17 +34,11 @@ impl Pipeline {
         if before == 0 {
             return Ok(());
         }
-        let bound = match self.bound(access, quest, seen).await {
-            Ok(Some(bound)) => bound,
-            Ok(None) => return Ok(()),
-            Err(_) if quest.deadline.left().is_none() => return Ok(()),
-            Err(error) => return self.pass_over(seen.level, &error),
-        };
         for index in (0..seen.level).filter(|index| before & (1 << index) != 0) {
             if quest.deadline.left().is_none() {
                 break;
             }
-            match self.write_one(access, quest, (index, bound), seen).await {
+            match self.write_one(access, quest, index, seen).await {
                 Ok(true) => self.wrote_back(index, quest),
                 Ok(false) => {}
                 Err(_) if quest.deadline.left().is_none() => break,
@@ -55,30 +49,26 @@ impl Pipeline {
     }
 
     /// What bounds the time to live of a value in other stores; `None` where it is over by now.
-    pub(super) async fn bound<A: Access>(&self, access: &A, quest: &Quest<'_>, seen: &Seen) -> Result<Option<Ttl>> {
+    fn bound(&self, seen: &Seen) -> Option<Ttl> {
         let knows = self.levels.get(seen.level).is_some_and(|level| level.knows_ttl);
         if self.write_back == WriteBack::Full || !knows {
-            return Ok(Some(Ttl::Forever));
+            return Some(Ttl::Forever);
         }
-        let left = match seen.left {
-            Some(left) => Some(left),
-            None => self.left(access, quest, seen.level).await?,
-        };
-        Ok(left.map(|left| self.times.fresh(left)).filter(|left| !left.is_spent()))
+        seen.left.map(|left| self.times.fresh(left)).filter(|left| !left.is_spent())
+    }
+
+    /// A value of one store as another stores it, and for how long; `None` if that would not keep it.
+    pub(super) fn carried(&self, quest: &Quest<'_>, index: usize, seen: &Seen) -> Result<Option<(Ttl, Stored)>> {
+        let (Some(level), Some(from)) = (self.levels.get(index), self.levels.get(seen.level)) else { return Ok(None) };
+        let (Keeps::For(full), Some(bound)) = (level.keeps(quest), self.bound(seen)) else { return Ok(None) };
+        let Some(ttl) = self.times.written(level, shorter(full, bound)) else { return Ok(None) };
+        Ok(Some((ttl, level.store.carry(&from.store, &seen.value)?)))
     }
 
     /// Writes a value of one store to another; whether it is there now.
-    async fn write_one<A: Access>(
-        &self,
-        access: &A,
-        quest: &Quest<'_>,
-        (index, bound): (usize, Ttl),
-        seen: &Seen,
-    ) -> Result<bool> {
-        let (Some(level), Some(from)) = (self.levels.get(index), self.levels.get(seen.level)) else { return Ok(false) };
-        let Keeps::For(full) = level.keeps(quest) else { return Ok(false) };
-        let Some(ttl) = self.times.written(level, shorter(full, bound)) else { return Ok(false) };
-        let stored = level.store.carry(&from.store, &seen.value)?;
+    async fn write_one<A: Access>(&self, access: &A, quest: &Quest<'_>, index: usize, seen: &Seen) -> Result<bool> {
+        let Some((ttl, stored)) = self.carried(quest, index, seen)? else { return Ok(false) };
+        let Some(level) = self.levels.get(index) else { return Ok(false) };
         let Some(budget) = quest.budget(level, false, true) else { return Err(self.too_late()) };
         let set = Operation::Set {
             key: quest.token.text(),

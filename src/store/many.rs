@@ -2,7 +2,7 @@
 
 use super::herd::longer;
 use super::{Call, Packed, Store, Value};
-use crate::backend::{Entry, When};
+use crate::backend::{Entry, Stored, When};
 use crate::codec::Input;
 use crate::error::{Error, Result};
 use crate::key::MadeKey;
@@ -16,7 +16,11 @@ impl Store {
             return Ok(Vec::new()); // O-6
         }
         let _watch = self.watch();
-        let stored = self.checked("get_many", self.backend.get_many(&made, self.budget(call)))?;
+        self.were_read(self.backend.get_many(&made, self.budget(call)))
+    }
+
+    pub(super) fn were_read(&self, stored: Result<Vec<Option<Stored>>>) -> Result<Vec<Option<Value>>> {
+        let stored = self.checked("get_many", stored)?;
         self.count_many(&stored, !self.sifts());
         if self.sifts() {
             let values = stored

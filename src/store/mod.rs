@@ -3,6 +3,7 @@
 mod carry;
 mod count;
 mod exposition;
+mod fetch;
 mod forgive;
 mod herd;
 mod latency;
@@ -23,6 +24,7 @@ mod value;
 use std::sync::Arc;
 
 pub use self::exposition::{Exposition, Samples, Sources};
+pub use self::fetch::WithLeft;
 use self::herd::{Herd, Packed};
 pub use self::latency::{Latencies, Latency};
 pub use self::operation::{Operation, Prepared};
@@ -31,7 +33,7 @@ use self::plugins::KeyFunctions;
 pub use self::plugins::Plugins;
 pub use self::reversed::Head;
 pub use self::session::is_session_key;
-use self::stats::Counters;
+use self::stats::{Counters, Watch};
 pub use self::stats::{SAMPLE, Stats};
 pub use self::value::{Facts, Shown, Value};
 use crate::backend::{Backend, Capability, Habits, Page, Spawner, Stored, StoredRef, Touched, When, Written, dummy};
@@ -189,6 +191,11 @@ impl Store {
     pub fn get(&self, key: &str, call: &Call<'_>) -> Result<Option<Value>> {
         let watch = self.watch();
         let stored = self.backend.get(&self.make("get", key, call)?, self.budget(call));
+        self.was_read(&watch, stored)
+    }
+
+    #[inline]
+    fn was_read(&self, watch: &Watch<'_>, stored: Result<Option<Stored>>) -> Result<Option<Value>> {
         let stored = self.checked("get", self.forgiven("get", stored))?;
         let size = stored.as_ref().map_or(0, |stored| stored.bytes.len());
         if self.sifts() {

@@ -26,6 +26,8 @@ use crate::value::Number;
 pub enum Operation<'a> {
     /// [`Store::get`].
     Get { key: &'a str },
+    /// [`Store::fetch`].
+    Fetch { key: &'a str },
     /// [`Store::set`].
     Set { key: &'a str, value: Input<'a>, ttl: TtlChoice, when: When },
     /// [`Store::touch`].
@@ -54,6 +56,8 @@ pub enum Operation<'a> {
     DeletePattern { pattern: &'a str },
     /// [`Store::get_many`].
     GetMany { keys: &'a [&'a str] },
+    /// [`Store::fetch_many`].
+    FetchMany { keys: &'a [&'a str] },
     /// [`Store::set_many`].
     SetMany { values: &'a [(&'a str, Input<'a>)], ttl: TtlChoice },
     /// [`Store::delete_many`].
@@ -114,6 +118,7 @@ pub(super) struct UserKey<'a> {
 
 enum One {
     Get,
+    Fetch,
     Set { value: Stored, ttl: Ttl, when: When },
     Touch(Ttl),
     Persist,
@@ -129,6 +134,7 @@ impl One {
     fn request<'a>(&'a self, key: &'a MadeKey) -> Request<'a> {
         match self {
             Self::Get => Request::Get(key),
+            Self::Fetch => Request::Fetch(key),
             Self::Set { value, ttl, when } => Request::Set { key, value: value.as_ref(), ttl: *ttl, when: *when },
             Self::Touch(ttl) => Request::Touch(key, *ttl),
             Self::Persist => Request::Persist(key),
@@ -175,6 +181,7 @@ impl Store {
         let one = |asked, key, one| Ok((asked, Work::One(user(key), one)));
         match *operation {
             Operation::Get { key } => one(Asked::Get, key, One::Get),
+            Operation::Fetch { key } => one(Asked::Fetch, key, One::Fetch),
             Operation::Set { key, value, ttl, when } => {
                 let asked = if when == When::Missing { Asked::Add } else { Asked::Set };
                 let Packed { value, ttl, when } = self.pack(asked.name(), value, ttl.or(self.alias.ttl), when)?;
@@ -240,6 +247,7 @@ impl Store {
         };
         let (asked, order) = match *operation {
             Operation::GetMany { keys } => (Asked::GetMany, Order::GetMany(all("get_many", keys)?)),
+            Operation::FetchMany { keys } => (Asked::FetchMany, Order::FetchMany(all("get_many", keys)?)),
             Operation::SetMany { values, ttl } => (
                 Asked::SetMany { spent: self.is_spent(ttl) && !values.is_empty() },
                 self.order_set_many(values, ttl, call)?,
@@ -368,6 +376,7 @@ pub(super) fn answering(ticket: Ticket, work: impl FnOnce() -> Result<Reply> + S
 fn nothing_to_do(order: &Order) -> Option<Work<'static>> {
     let reply = match order {
         Order::GetMany(keys) if keys.is_empty() => Reply::Values(Vec::new()),
+        Order::FetchMany(keys) if keys.is_empty() => Reply::FetchedMany(Vec::new()),
         Order::SetMany(entries, _) if entries.is_empty() => Reply::Failures(Vec::new()),
         Order::DeleteMany(keys) if keys.is_empty() => Reply::Removed(0),
         _ => return None,

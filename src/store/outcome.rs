@@ -1,5 +1,6 @@
 //! How an operation ended: what was asked, and what the backend's answer means for the caller.
 
+use super::fetch::WithLeft;
 use super::session;
 use super::{Head, Store, Value};
 use crate::backend::{Counted, Page, Reply, Stored, Touched, Written};
@@ -15,6 +16,7 @@ const SHARED_FROM: usize = 8 << 10;
 #[allow(missing_docs, reason = "the operations' names")]
 pub enum Asked {
     Get,
+    Fetch,
     Set,
     Add,
     Expire,
@@ -25,6 +27,7 @@ pub enum Asked {
     Incr,
     IncrVersion,
     GetMany,
+    FetchMany,
     SetMany {
         spent: bool,
     },
@@ -67,6 +70,10 @@ pub enum Outcome {
     Version(Option<i64>),
     /// A get_many.
     Values(Vec<Option<Value>>),
+    /// A fetch.
+    Fetched(Option<WithLeft>),
+    /// A fetch_many.
+    FetchedMany(Vec<Option<WithLeft>>),
     /// A set_many: the failures, and whether what was stored is dead at once.
     Failures(Vec<Option<Error>>, bool),
     /// A delete_many, delete_pattern or purge_expired.
@@ -81,7 +88,7 @@ impl Asked {
     /// The operation's name, as messages have it.
     pub fn name(self) -> &'static str {
         match self {
-            Self::Get => "get",
+            Self::Get | Self::Fetch => "get",
             Self::Set => "set",
             Self::Add => "add",
             Self::Expire => "expire",
@@ -91,7 +98,7 @@ impl Asked {
             Self::Has => "has",
             Self::Incr => "incr",
             Self::IncrVersion => "incr_version",
-            Self::GetMany => "get_many",
+            Self::GetMany | Self::FetchMany => "get_many",
             Self::SetMany { .. } => "set_many",
             Self::DeleteMany => "delete_many",
             Self::Keys { .. } => "keys",
@@ -112,7 +119,15 @@ impl Asked {
     fn only_reads(self) -> bool {
         matches!(
             self,
-            Self::Get | Self::Ttl | Self::Has | Self::GetMany | Self::Keys { .. } | Self::Ping | Self::Session
+            Self::Get
+                | Self::Fetch
+                | Self::Ttl
+                | Self::Has
+                | Self::GetMany
+                | Self::FetchMany
+                | Self::Keys { .. }
+                | Self::Ping
+                | Self::Session
         )
     }
 
@@ -171,6 +186,9 @@ impl Store {
 
     /// How an operation ended, from its answer.
     pub fn conclude(&self, asked: Asked, answer: Result<Reply>) -> Result<Outcome> {
+        if matches!(asked, Asked::Fetch | Asked::FetchMany) {
+            return self.conclude_fetch(asked, answer);
+        }
         let name = asked.name();
         let answer = answer.map_err(|error| if asked.only_reads() { error.never_done() } else { error });
         let answer = match answer {

@@ -216,6 +216,16 @@ fn times_to_live_in_milliseconds() {
         assert_eq!(cache.ttl(&key("none"), BUDGET).unwrap(), None);
         let Some(Ttl::Millis(left)) = cache.ttl(&key("long"), BUDGET).unwrap() else { panic!("it expires") };
         assert!((990_000..=1_000_000).contains(&left), "{left}");
+        let keys = ["long", "kept", "none"].map(key);
+        let fetched = cache.fetch_many(&keys, BUDGET).unwrap();
+        let lefts: Vec<_> = fetched.iter().map(|one| one.as_ref().map(|fetched| fetched.left)).collect();
+        assert!(
+            matches!(lefts[..], [Some(Some(Ttl::Millis(990_000..=1_000_000))), Some(Some(Ttl::Forever)), None]),
+            "{lefts:?}"
+        );
+        for (key, fetched) in keys.iter().zip(fetched) {
+            assert_eq!(fetched.map(|fetched| fetched.value), cache.get(key, BUDGET).unwrap());
+        }
         assert!(cache.there("short"));
         std::thread::sleep(Duration::from_millis(600));
         assert_eq!(cache.read("short"), None);

@@ -1,12 +1,15 @@
 //! Several tokens in one call.
 
+use std::io::Write as _;
+use std::net::{Ipv4Addr, TcpListener, TcpStream};
+
 use larder::error::{Error, Kind};
 use larder::pyot::ask::{Ask, Found, Loaded, Operation, Outcome, TokenRef};
 use larder::timeout::Ttl;
 use serde_json::json;
 
 use crate::bed::{Bed, FACES, Face, Own, loaded, stores, text, usual};
-use crate::common::redis::{Monitor, RedisServer};
+use crate::common::redis::{Monitor, RedisClient, RedisServer, free_port};
 
 fn token(number: usize) -> String {
     format!("lolna1summoner_v4_by_name{{'n':_{number}}}{{}}")
@@ -52,23 +55,83 @@ fn each_store_is_asked_for_what_those_before_it_have_not() {
     }
 }
 
+/// Memory, and a Redis behind it.
+fn before_redis(url: &str) -> Bed {
+    let entry = json!({"BACKEND": "django_redis.cache.RedisCache", "LOCATION": url});
+    let store = |alias: &str| json!({"BACKEND": "pyot.stores.DjangoCache", "ALIAS": alias, "EXPIRATIONS": {"summoner_v4_by_name": 120}});
+    Bed::with(&json!([store("memory"), store("redis")]), &json!({"redis": entry}), None)
+}
+
 #[test]
 fn a_store_is_asked_in_one_batch() {
     let server = RedisServer::start();
-    let entry = json!({"BACKEND": "django_redis.cache.RedisCache", "LOCATION": server.url(0)});
-    let store = |alias: &str| json!({"BACKEND": "pyot.stores.DjangoCache", "ALIAS": alias, "EXPIRATIONS": {"summoner_v4_by_name": 120}});
     let tokens: Vec<String> = (0..50).map(token).collect();
     let mut monitor = Monitor::watch(&server);
     for face in FACES {
-        let bed = Bed::with(&json!([store("memory"), store("redis")]), &json!({"redis": entry}), None);
+        let bed = before_redis(&server.url(0));
         for token in tokens.iter().step_by(2) {
             bed.put("redis", token, "a", Ttl::Forever);
         }
         monitor.skip();
         assert_eq!(get_many(&bed, face, &tokens).unwrap().iter().flatten().count(), 25);
-        let seen = monitor.seen();
-        let reads = seen.iter().filter(|command| command[0] == b"MGET" || command[0] == b"GET");
-        assert_eq!(reads.map(Vec::len).collect::<Vec<_>>(), [51], "one MGET");
+        let mut seen = monitor.seen();
+        seen.retain(|command| ![&b"HELLO"[..], b"CLIENT", b"SELECT"].contains(&&command[0][..]));
+        let (first, others) = seen.split_first().unwrap();
+        assert_eq!((&first[0][..], first.len()), (&b"MGET"[..], 51));
+        assert!(others.len() == 50 && others.iter().all(|command| command[0] == b"PTTL"), "{others:?}");
+    }
+}
+
+/// A Redis which has 7 for every key, for a minute more, and answers when it has been asked for `count` of both.
+fn patient_redis(count: usize) -> String {
+    let port = free_port();
+    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, port)).unwrap();
+    let serve = move |mut stream: TcpStream| {
+        let mut commands = RedisClient::reading(stream.try_clone().unwrap());
+        let (mut answer, mut lefts) = (Vec::new(), 0);
+        while let Some(command) = commands.heard() {
+            match &command[0][..] {
+                b"GET" => answer.extend(b"$1\r\n7\r\n"),
+                b"MGET" => write!(answer, "*{count}\r\n{}", "$1\r\n7\r\n".repeat(count)).unwrap(),
+                b"PTTL" => {
+                    answer.extend(b":60000\r\n");
+                    lefts += 1;
+                }
+                _ => stream.write_all(b"+OK\r\n").unwrap(),
+            }
+            if lefts == count {
+                stream.write_all(&std::mem::take(&mut answer)).unwrap();
+                lefts = 0;
+            }
+        }
+    };
+    std::thread::spawn(move || {
+        for stream in listener.incoming() {
+            let stream = stream.unwrap();
+            std::thread::spawn(move || serve(stream));
+        }
+    });
+    format!("redis://127.0.0.1:{port}/0")
+}
+
+// What is left is no second question: who waited for the values before would wait for ever here.
+#[test]
+fn what_is_left_is_asked_for_in_the_same_breath() {
+    for face in FACES {
+        for count in [1, 50] {
+            let bed = before_redis(&patient_redis(count));
+            let tokens: Vec<String> = (0..count).map(token).collect();
+            let found = if count == 1 {
+                vec![bed.get(face, &tokens[0]).unwrap()]
+            } else {
+                get_many(&bed, face, &tokens).unwrap()
+            };
+            let levels: Vec<_> = found.iter().map(|found| found.as_ref().and_then(|found| found.level)).collect();
+            assert_eq!(levels, vec![Some(1); count]);
+            for token in &tokens {
+                assert!((1..=60_000).contains(&bed.left("memory", token).unwrap()));
+            }
+        }
     }
 }
 

@@ -165,7 +165,9 @@ fn get_several(pipeline: *const larder_pipeline, round: usize) {
         for (value, text) in values.iter().zip(&texts).filter(|(value, _)| !value.is_null()) {
             holds_its_key(*value, text);
         }
-        values.into_iter().for_each(|value| larder_value_release(value));
+        for value in values {
+            larder_value_release(value);
+        }
     }
 }
 
@@ -249,7 +251,9 @@ fn poll(queue: Handle, stop: &AtomicBool) {
             larder_events_clear(events.as_mut_ptr(), count, size);
         }
         let later = std::mem::take(&mut *LATER.lock());
-        later.iter().for_each(|(id, text)| done(*id, text));
+        for (id, text) in &later {
+            done(*id, text);
+        }
         if last && count == 0 && later.is_empty() {
             return;
         }

@@ -176,6 +176,15 @@ fn what_is_written_is_read() {
     assert_eq!(store.persist("k", &call).unwrap(), Touched::Changed);
     assert_eq!(store.ttl("k", &call).unwrap(), Some(Ttl::Forever));
     assert_eq!(store.ttl("missing", &call).unwrap(), None);
+    let fetched = store.fetch_many(&["k", "missing", "n"], &call).unwrap();
+    let fetched = fetched.iter().map(|one| one.as_ref().map(|(value, left)| (value.text().unwrap().shown, *left)));
+    let fetched: Vec<_> = fetched.collect();
+    assert!(matches!(
+        &fetched[..],
+        [Some(("x", Some(Ttl::Forever))), None, Some(("w", Some(Ttl::Millis(998_000..=1_000_000))))]
+    ));
+    assert!(matches!(store.fetch("n", &call).unwrap(), Some((_, Some(Ttl::Millis(998_000..=1_000_000))))));
+    assert!(store.fetch("missing", &call).unwrap().is_none());
     assert_eq!(store.touch("missing", TtlChoice::Of(LONG), &call).unwrap(), Touched::Missing);
     assert!(store.delete("k", &call).unwrap() && !store.delete("k", &call).unwrap());
     let large = "x".repeat(300_000);

@@ -18,8 +18,8 @@ use self::table::Table;
 use super::Bounds;
 use crate::backend::lane::Lane;
 use crate::backend::{
-    Backend, Capability, Entry, Habits, Job, Keys, Page, Request, Spawner, Stored, StoredRef, Ticket, Touched, When,
-    Written, glob,
+    Backend, Capability, Entry, Fetched, Habits, Job, Keys, Page, Request, Spawner, Stored, StoredRef, Ticket, Touched,
+    When, Written, glob,
 };
 use crate::config;
 use crate::error::{Error, Result};
@@ -62,7 +62,11 @@ impl Backend for Sqlite {
     }
 
     fn get(&self, key: &MadeKey, budget: Budget) -> Result<Option<Stored>> {
-        Ok(self.table.get(key, budget)?.map(Stored::from))
+        Ok(self.fetch(key, budget)?.map(|fetched| fetched.value))
+    }
+
+    fn fetch(&self, key: &MadeKey, budget: Budget) -> Result<Option<Fetched>> {
+        self.table.fetch(key, budget)
     }
 
     fn set(&self, key: &MadeKey, value: StoredRef<'_>, ttl: Ttl, when: When, budget: Budget) -> Result<Written> {
@@ -82,8 +86,12 @@ impl Backend for Sqlite {
     }
 
     fn get_many(&self, keys: &[MadeKey], budget: Budget) -> Result<Vec<Option<Stored>>> {
-        let values = self.table.get_many(keys, budget)?;
-        Ok(values.into_iter().map(|value| value.map(Stored::from)).collect())
+        let fetched = self.table.fetch_many(keys, budget)?;
+        Ok(fetched.into_iter().map(|one| one.map(|fetched| fetched.value)).collect())
+    }
+
+    fn fetch_many(&self, keys: &[MadeKey], budget: Budget) -> Result<Vec<Option<Fetched>>> {
+        self.table.fetch_many(keys, budget)
     }
 
     fn set_many(&self, entries: &[Entry], ttl: Ttl, budget: Budget) -> Result<Vec<Option<Error>>> {

@@ -20,7 +20,8 @@ use std::sync::Arc;
 use self::shelf::Shelf;
 use super::lane::Lane;
 use super::{
-    Backend, Capability, Habits, IncrBy, Job, Keys, Request, Spawner, Stored, StoredRef, Ticket, Touched, When, Written,
+    Backend, Capability, Fetched, Habits, IncrBy, Job, Keys, Request, Spawner, Stored, StoredRef, Ticket, Touched,
+    When, Written,
 };
 use crate::config::Culling;
 use crate::error::{Error, Kind, Result};
@@ -62,7 +63,11 @@ impl Backend for File {
     }
 
     fn get(&self, key: &MadeKey, budget: Budget) -> Result<Option<Stored>> {
-        Ok(self.shelf.get(key, budget)?.map(Stored::from))
+        Ok(self.shelf.fetch(key, budget)?.map(|fetched| fetched.value))
+    }
+
+    fn fetch(&self, key: &MadeKey, budget: Budget) -> Result<Option<Fetched>> {
+        self.shelf.fetch(key, budget)
     }
 
     fn set(&self, key: &MadeKey, value: StoredRef<'_>, ttl: Ttl, when: When, budget: Budget) -> Result<Written> {

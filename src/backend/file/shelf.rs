@@ -12,7 +12,7 @@ use super::directory::{
 };
 use super::entry::{Entry, LockError, ReadError};
 use super::format::{Header, push_header};
-use crate::backend::{Touched, When, Written};
+use crate::backend::{Fetched, Touched, When, Written};
 use crate::config::Culling;
 use crate::error::{Error, Kind, Result};
 use crate::key::MadeKey;
@@ -46,8 +46,8 @@ impl Shelf {
         }
     }
 
-    /// A value. Expired and empty files are removed; other damage is an error, and the file stays (FB-5).
-    pub fn get(&self, key: &MadeKey, budget: Budget) -> Result<Option<Vec<u8>>> {
+    /// A value, and what is left of its time. Expired and empty files are removed; other damage is an error, and the file stays (FB-5).
+    pub fn fetch(&self, key: &MadeKey, budget: Budget) -> Result<Option<Fetched>> {
         let path = self.directory.path_of(key);
         let Some(entry) = self.open(&path)? else { return Ok(None) };
         let first = self.value_of(&entry, &path);
@@ -61,14 +61,18 @@ impl Shelf {
         self.value_of(&entry, &path)
     }
 
-    fn value_of(&self, entry: &Entry, path: &[u8]) -> Result<Option<Vec<u8>>> {
+    fn value_of(&self, entry: &Entry, path: &[u8]) -> Result<Option<Fetched>> {
         let (bytes, whole) = self.read(entry, path)?;
-        let header = Header::read(&bytes)?;
-        if header.is_over(sys::wall_clock()) {
-            self.remove_expired(entry, path)?;
-            return Ok(None);
-        }
-        zlib::value(body(&bytes, header), self.limit).map(Some).map_err(|fault| unreadable(whole, fault))
+        let (header, now) = (Header::read(&bytes)?, sys::wall_clock());
+        let expiry = match header {
+            Header::Expiry(expiry, _) if !header.is_over(now) => expiry,
+            _ => {
+                self.remove_expired(entry, path)?;
+                return Ok(None);
+            }
+        };
+        let value = zlib::value(body(&bytes, header), self.limit).map_err(|fault| unreadable(whole, fault))?;
+        Ok(Some(Fetched { value: value.into(), left: Some(left(expiry, now)) }))
     }
 
     /// The expiry of a live entry, looking at the head only; expired and empty files are removed (FB-5).
@@ -92,11 +96,7 @@ impl Shelf {
 
     /// What is left of an entry's time.
     pub fn ttl(&self, key: &MadeKey) -> Result<Option<Ttl>> {
-        let expiry = self.expiry(key)?;
-        Ok(expiry.map(|expiry| match expiry.filter(|expiry| expiry.is_finite()) {
-            None => Ttl::Forever,
-            Some(expiry) => Ttl::Millis(whole_millis(expiry - sys::wall_clock())),
-        }))
+        Ok(self.expiry(key)?.map(|expiry| left(expiry, sys::wall_clock())))
     }
 
     /// Writes a value; one whose time is spent is written too, and is expired (T).
@@ -347,6 +347,14 @@ fn expiry_in(ttl: Ttl) -> Option<f64> {
         Ttl::Forever => None,
         Ttl::Millis(0) => Some(sys::wall_clock() - 1.0), // T-1: so that `expiry < now` cannot race
         Ttl::Millis(ms) => Some(sys::wall_clock() + ms as f64 / 1000.0),
+    }
+}
+
+/// What is left of a live entry's time.
+fn left(expiry: Option<f64>, now: f64) -> Ttl {
+    match expiry.filter(|expiry| expiry.is_finite()) {
+        None => Ttl::Forever,
+        Some(expiry) => Ttl::Millis(whole_millis(expiry - now)),
     }
 }
 

@@ -14,7 +14,7 @@ use self::entry::Record;
 use self::table::Table;
 pub use self::tables::Tables;
 use super::{
-    Backend, Capability, Change, Habits, IncrBy, Page, Stored, StoredRef, Touched, When, Written, clock, glob,
+    Backend, Capability, Change, Fetched, Habits, IncrBy, Page, Stored, StoredRef, Touched, When, Written, clock, glob,
 };
 use crate::config::Culling;
 use crate::error::Result;
@@ -57,11 +57,16 @@ impl Backend for Memory {
     }
 
     fn get(&self, key: &MadeKey, _budget: Budget) -> Result<Option<Stored>> {
-        Ok(self.table.use_entry(key.as_bytes(), Record::share_value).map(Stored::from))
+        Ok(self.table.use_entry(key.as_bytes(), |entry| entry.record.share_value()).map(Stored::from))
     }
 
     fn look(&self, key: &MadeKey, _budget: Budget, look: &mut dyn FnMut(StoredRef<'_>)) -> Result<bool> {
-        Ok(self.table.use_entry(key.as_bytes(), |record| look(record.value().into())).is_some())
+        Ok(self.table.use_entry(key.as_bytes(), |entry| look(entry.record.value().into())).is_some())
+    }
+
+    fn fetch(&self, key: &MadeKey, _budget: Budget) -> Result<Option<Fetched>> {
+        let found = self.table.use_entry(key.as_bytes(), |entry| (entry.record.share_value(), entry.deadline));
+        Ok(found.map(|(value, deadline)| Fetched { value: value.into(), left: clock::left(deadline) }))
     }
 
     fn set(&self, key: &MadeKey, value: StoredRef<'_>, ttl: Ttl, when: When, _budget: Budget) -> Result<Written> {

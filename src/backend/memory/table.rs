@@ -54,10 +54,10 @@ impl Table {
     }
 
     /// Shows a live entry and counts that as a use (L-3). An expired one goes (L-5).
-    pub fn use_entry<T>(&self, key: &[u8], show: impl FnOnce(&Record) -> T) -> Option<T> {
+    pub fn use_entry<T>(&self, key: &[u8], show: impl FnOnce(&Entry) -> T) -> Option<T> {
         self.visit(key, |entry| {
             entry.stamp = self.tick();
-            show(&entry.record)
+            show(entry)
         })
     }
 

@@ -15,6 +15,8 @@ const LONGEST_KEY: usize = 255;
 pub enum Asked {
     /// The value of a key.
     Get(String),
+    /// With what is left of its time to live.
+    Fetch(String),
     /// A write.
     Set(Fresh, Ttl, When),
     /// Another time to live.
@@ -29,6 +31,8 @@ pub enum Asked {
     Has(String),
     /// The values of several keys.
     GetMany(Vec<String>),
+    /// With what is left of their times to live.
+    FetchMany(Vec<String>),
     /// Several writes, and what is wrong with those that are left out.
     SetMany(Vec<Fresh>, Ttl, Vec<Option<Error>>),
     /// Several removals.
@@ -71,9 +75,8 @@ impl Asked {
             Request::ExpireAt(key, at) => Self::Touch(text(key)?, left_until(at)),
             Request::Lock { .. } => return Err(unsupported("holding locks")),
             Request::GetMany(keys) => Self::GetMany(texts(keys)?),
-            Request::Fetch(_) | Request::FetchMany(_) => {
-                return Err(unsupported("telling the time to live with the value"));
-            }
+            Request::Fetch(key) => Self::Fetch(text(key)?),
+            Request::FetchMany(keys) => Self::FetchMany(texts(keys)?),
             Request::SetMany(entries, ttl) => {
                 let (rows, failures) = rows(entries)?;
                 Self::SetMany(rows, ttl, failures)
@@ -89,7 +92,17 @@ impl Asked {
 
     /// Whether it changes rows.
     pub fn writes(&self) -> bool {
-        !matches!(self, Self::Get(_) | Self::Ttl(_) | Self::Has(_) | Self::GetMany(_) | Self::Scan(..) | Self::Ping)
+        !matches!(
+            self,
+            Self::Get(_)
+                | Self::Fetch(_)
+                | Self::Ttl(_)
+                | Self::Has(_)
+                | Self::GetMany(_)
+                | Self::FetchMany(_)
+                | Self::Scan(..)
+                | Self::Ping
+        )
     }
 
     /// The bytes of the values that it carries.
@@ -106,13 +119,14 @@ impl Asked {
         let number = |key: &String| fence::number(key.as_bytes());
         match self {
             Self::Get(key)
+            | Self::Fetch(key)
             | Self::Touch(key, _)
             | Self::Persist(key)
             | Self::Ttl(key)
             | Self::Delete(key)
             | Self::Has(key) => Scope::of([number(key)]),
             Self::Set(row, ..) => Scope::of([number(&row.key)]),
-            Self::GetMany(keys) | Self::DeleteMany(keys) => Scope::of(keys.iter().map(number)),
+            Self::GetMany(keys) | Self::FetchMany(keys) | Self::DeleteMany(keys) => Scope::of(keys.iter().map(number)),
             Self::SetMany(rows, ..) => Scope::of(rows.iter().map(|row| number(&row.key))),
             Self::Clear(_) => Scope::Everything,
             Self::Scan(..) | Self::PurgeExpired | Self::Ping | Self::CreateTable => Scope::Nothing,

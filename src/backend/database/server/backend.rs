@@ -9,8 +9,8 @@ use super::job::{self, Given};
 use super::link::Link;
 use crate::backend::fence::{self, Scope};
 use crate::backend::{
-    Backend, Capability, Counted, Entry, Habits, Health, Job, Keys, Page, Reply, Request, Stored, StoredRef, Ticket,
-    Touched, When, Written,
+    Backend, Capability, Counted, Entry, Fetched, Habits, Health, Job, Keys, Page, Reply, Request, Stored, StoredRef,
+    Ticket, Touched, When, Written,
 };
 use crate::error::{Error, Kind, Result};
 use crate::key::MadeKey;
@@ -28,6 +28,13 @@ impl<L: Link> Backend for Server<L> {
     fn get(&self, key: &MadeKey, budget: Budget) -> Result<Option<Stored>> {
         match self.ask(&Request::Get(key), budget)? {
             Reply::Value(value) => Ok(value),
+            _ => Err(odd()),
+        }
+    }
+
+    fn fetch(&self, key: &MadeKey, budget: Budget) -> Result<Option<Fetched>> {
+        match self.ask(&Request::Fetch(key), budget)? {
+            Reply::Fetched(fetched) => Ok(fetched),
             _ => Err(odd()),
         }
     }
@@ -54,6 +61,13 @@ impl<L: Link> Backend for Server<L> {
     fn get_many(&self, keys: &[MadeKey], budget: Budget) -> Result<Vec<Option<Stored>>> {
         match self.ask(&Request::GetMany(keys), budget)? {
             Reply::Values(values) => Ok(values),
+            _ => Err(odd()),
+        }
+    }
+
+    fn fetch_many(&self, keys: &[MadeKey], budget: Budget) -> Result<Vec<Option<Fetched>>> {
+        match self.ask(&Request::FetchMany(keys), budget)? {
+            Reply::FetchedMany(fetched) => Ok(fetched),
             _ => Err(odd()),
         }
     }

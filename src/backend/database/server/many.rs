@@ -8,7 +8,7 @@ use super::asked::Fresh;
 use super::link::{Arg, Link};
 use super::session::{Session, Step};
 use super::table::Table;
-use crate::backend::Stored;
+use crate::backend::Fetched;
 use crate::timeout::Ttl;
 
 /// Keys in one statement at most.
@@ -19,19 +19,25 @@ const ROWS: usize = 128;
 const BYTES: usize = 1 << 20;
 
 impl Table {
-    /// The values of several keys (DB-7).
-    pub async fn get_many<L: Link>(&self, session: &mut Session<'_, L>, keys: &[String]) -> Step<Vec<Option<Stored>>> {
-        let mut found: HashMap<String, Stored> = HashMap::new();
+    /// The values of several keys, and what is left of their times (DB-7).
+    pub async fn fetch_many<L: Link>(
+        &self,
+        session: &mut Session<'_, L>,
+        keys: &[String],
+    ) -> Step<Vec<Option<Fetched>>> {
+        let mut found: HashMap<String, Fetched> = HashMap::new();
         let mut over = Vec::new();
         let now = self.calendar.now();
         for chunk in keys.chunks(KEYS) {
             let args = padded(chunk);
             for row in session.rows(&self.dialect.get_many(args.len()), &args).await? {
                 let Ok([key, value, expires]) = <[String; 3]>::try_from(row) else { continue };
-                if self.point(&expires)?.is_over(now.point) {
+                let point = self.point(&expires)?;
+                if point.is_over(now.point) {
                     over.push(key);
                 } else {
-                    found.insert(key, row::decode(value.as_bytes(), self.limit)?.into());
+                    let value = row::decode(value.as_bytes(), self.limit)?.into();
+                    found.insert(key, Fetched { value, left: Some(point.left(now.point)) });
                 }
             }
         }

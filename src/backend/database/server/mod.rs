@@ -159,14 +159,19 @@ impl<L: Link> Shared<L> {
     async fn step(&self, asked: &mut Asked, session: &mut Session<'_, L>) -> Step<Reply> {
         let table = &self.table;
         Ok(match asked {
-            Asked::Get(key) => Reply::Value(table.get(session, key).await?),
+            Asked::Get(key) => Reply::Value(table.fetch(session, key).await?.map(|fetched| fetched.value)),
+            Asked::Fetch(key) => Reply::Fetched(table.fetch(session, key).await?),
             Asked::Set(row, ttl, when) => Reply::Written(table.set(session, row, *ttl, *when).await?),
             Asked::Touch(key, ttl) => Reply::Touched(table.touch(session, key, *ttl).await?),
             Asked::Persist(key) => Reply::Touched(table.persist(session, key).await?),
             Asked::Ttl(key) => Reply::Left(table.ttl(session, key).await?),
             Asked::Delete(key) => Reply::Found(table.delete(session, key).await?),
             Asked::Has(key) => Reply::Found(table.has(session, key).await?),
-            Asked::GetMany(keys) => Reply::Values(table.get_many(session, keys).await?),
+            Asked::GetMany(keys) => {
+                let fetched = table.fetch_many(session, keys).await?;
+                Reply::Values(fetched.into_iter().map(|one| one.map(|fetched| fetched.value)).collect())
+            }
+            Asked::FetchMany(keys) => Reply::FetchedMany(table.fetch_many(session, keys).await?),
             Asked::SetMany(rows, ttl, failures) => {
                 table.set_many(session, rows, *ttl).await?;
                 Reply::Failures(std::mem::take(failures))

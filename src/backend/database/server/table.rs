@@ -11,7 +11,7 @@ use super::fault::Nature;
 use super::link::{Arg, Link, Row};
 use super::scan::Cursors;
 use super::session::{Session, Step};
-use crate::backend::{Page, Stored, Touched, When, Written, glob};
+use crate::backend::{Fetched, Page, Touched, When, Written, glob};
 use crate::timeout::Ttl;
 
 /// Parameters of a statement.
@@ -31,13 +31,15 @@ pub struct Table {
 const PAGE: i64 = 500;
 
 impl Table {
-    /// The value of a key. A row that is over goes, as in Django (DB-7), unless it was refreshed meanwhile.
-    pub async fn get<L: Link>(&self, session: &mut Session<'_, L>, key: &str) -> Step<Option<Stored>> {
+    /// The value of a key, and what is left of its time. A row that is over goes, as in Django (DB-7), unless it was refreshed meanwhile.
+    pub async fn fetch<L: Link>(&self, session: &mut Session<'_, L>, key: &str) -> Step<Option<Fetched>> {
         let rows = session.rows(&self.dialect.get, &[Arg::Text(key)]).await?;
         let Some([_, value, expires]) = own(&rows, key) else { return Ok(None) };
         let now = self.calendar.now();
-        if !self.point(expires)?.is_over(now.point) {
-            return Ok(Some(row::decode(value.as_bytes(), self.limit)?.into()));
+        let point = self.point(expires)?;
+        if !point.is_over(now.point) {
+            let value = row::decode(value.as_bytes(), self.limit)?.into();
+            return Ok(Some(Fetched { value, left: Some(point.left(now.point)) }));
         }
         let text = self.calendar.now_text(now);
         let mut args = self.key(key);

@@ -14,7 +14,7 @@ use super::super::row;
 use super::fault;
 use super::link::Link;
 use super::pool::Pool;
-use crate::backend::{Entry, Page, Touched, When, Written};
+use crate::backend::{Entry, Fetched, Page, Touched, When, Written};
 use crate::config::{Sqlite, SqliteFile, Times};
 use crate::error::Result;
 use crate::key::MadeKey;
@@ -42,7 +42,7 @@ pub struct Table {
 enum Found {
     Nothing,
     Over,
-    Value(Vec<u8>),
+    Live(Fetched),
 }
 
 /// A made key or a text, as a parameter.
@@ -77,14 +77,14 @@ impl Table {
         })
     }
 
-    /// A value. A row that is over is removed, unless somebody refreshes it meanwhile (DB-7).
-    pub fn get(&self, key: &MadeKey, budget: Budget) -> Result<Option<Vec<u8>>> {
+    /// A value, and what is left of its time. A row that is over is removed, unless somebody refreshes it meanwhile (DB-7).
+    pub fn fetch(&self, key: &MadeKey, budget: Budget) -> Result<Option<Fetched>> {
         let (deadline, now) = (budget.start(), self.calendar.now());
         let lent = self.pool.reader(&deadline)?;
         let found = self.read(lent.link()?, key, now, &deadline)?;
         drop(lent);
         Ok(match found {
-            Found::Value(value) => Some(value),
+            Found::Live(fetched) => Some(fetched),
             Found::Nothing => None,
             Found::Over => {
                 self.tidy(&[key], now, &deadline);
@@ -93,16 +93,16 @@ impl Table {
         })
     }
 
-    /// Values, all as they are at one moment.
-    pub fn get_many(&self, keys: &[MadeKey], budget: Budget) -> Result<Vec<Option<Vec<u8>>>> {
+    /// The same of several keys, all as they are at one moment.
+    pub fn fetch_many(&self, keys: &[MadeKey], budget: Budget) -> Result<Vec<Option<Fetched>>> {
         let (deadline, now) = (budget.start(), self.calendar.now());
         let lent = self.pool.reader(&deadline)?;
         let link = lent.link()?;
-        let (mut values, mut over) = (Vec::with_capacity(keys.len()), Vec::new());
+        let (mut fetched, mut over) = (Vec::with_capacity(keys.len()), Vec::new());
         let reading = self.transaction(link, TransactionBehavior::Deferred, &deadline)?;
         for key in keys {
-            values.push(match self.read(link, key, now, &deadline)? {
-                Found::Value(value) => Some(value),
+            fetched.push(match self.read(link, key, now, &deadline)? {
+                Found::Live(one) => Some(one),
                 Found::Nothing => None,
                 Found::Over => {
                     over.push(key);
@@ -113,7 +113,7 @@ impl Table {
         reading.commit().map_err(|error| self.fault(&error, &deadline))?;
         drop(lent);
         self.tidy(&over, now, &deadline);
-        Ok(values)
+        Ok(fetched)
     }
 
     fn read(&self, link: &Link, key: &MadeKey, now: Now, deadline: &Deadline) -> Result<Found> {
@@ -121,13 +121,15 @@ impl Table {
         let mut statement = link.connection.prepare_cached(&self.dialect.get).map_err(fault)?;
         let mut rows = statement.query([Text::from(key)]).map_err(fault)?;
         let Some(row) = rows.next().map_err(fault)? else { return Ok(Found::Nothing) };
-        if self.point(row, 1).map_err(fault)??.is_over(now.point) {
+        let point = self.point(row, 1).map_err(fault)??;
+        if point.is_over(now.point) {
             return Ok(Found::Over);
         }
-        match row.get_ref(0).map_err(fault)? {
-            ValueRef::Text(text) => row::decode(text, self.limit).map(Found::Value),
-            _ => Err(row::undecodable("is not a text")),
-        }
+        let ValueRef::Text(text) = row.get_ref(0).map_err(fault)? else {
+            return Err(row::undecodable("is not a text"));
+        };
+        let value = row::decode(text, self.limit)?.into();
+        Ok(Found::Live(Fetched { value, left: Some(point.left(now.point)) }))
     }
 
     /// The column `expires` of a row.

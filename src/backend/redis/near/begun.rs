@@ -32,20 +32,49 @@ impl<F: FnOnce(Result<Reply>) -> Result<Reply> + Send> Sink for Through<F> {
     }
 }
 
-/// For the answer to a fetch of one key, which is kept.
-pub(super) fn keeping(tracked: Arc<Tracked>, token: Token, key: MadeKey, ticket: Ticket) -> Ticket {
+/// For the answer to a fetch of one key, which is kept, and handed on as `shape` makes it.
+pub(super) fn keeping(
+    tracked: Arc<Tracked>,
+    token: Option<Token>,
+    key: MadeKey,
+    shape: fn(Option<Fetched>) -> Reply,
+    ticket: Ticket,
+) -> Ticket {
     through(ticket, move |answer| match answer? {
-        Reply::Fetched(fetched) => Ok(Reply::Value(tracked.keep(Some(&token), &key, fetched))),
+        Reply::Fetched(fetched) => {
+            tracked.keep(token.as_ref(), &key, fetched.as_ref());
+            Ok(shape(fetched))
+        }
         _ => Err(unexpected()),
     })
 }
 
-/// For the answer to a fetch of several keys, which are kept, and come to their places among `known`.
-pub(super) fn keeping_many(tracked: Arc<Tracked>, wanted: Wanted, ticket: Ticket) -> Ticket {
+/// For the answer to a fetch of several keys, which are kept, and come to their places among what is known.
+pub(super) fn keeping_many(
+    tracked: Arc<Tracked>,
+    wanted: Wanted,
+    shape: fn(Vec<Option<Fetched>>) -> Reply,
+    ticket: Ticket,
+) -> Ticket {
     through(ticket, move |answer| match answer? {
-        Reply::FetchedMany(fetched) => Ok(Reply::Values(wanted.keep(&tracked, fetched))),
+        Reply::FetchedMany(fetched) => Ok(shape(wanted.keep(&tracked, fetched))),
         _ => Err(unexpected()),
     })
+}
+
+/// The answer to a get.
+pub(super) fn value(fetched: Option<Fetched>) -> Reply {
+    Reply::Value(fetched.map(|fetched| fetched.value))
+}
+
+/// The answer to a get of several keys.
+pub(super) fn values(fetched: Vec<Option<Fetched>>) -> Reply {
+    Reply::Values(only_values(fetched))
+}
+
+/// Without what is left of their times.
+pub(super) fn only_values(fetched: Vec<Option<Fetched>>) -> Vec<Option<Stored>> {
+    fetched.into_iter().map(|one| one.map(|fetched| fetched.value)).collect()
 }
 
 /// For the answer to a write, which ends with it.
@@ -59,7 +88,7 @@ pub(super) fn ending(writing: Writing, ticket: Ticket) -> Ticket {
 /// Several keys, of which some are not there and have to be read.
 pub(super) struct Wanted {
     /// What was there, in the places of the keys.
-    known: Vec<Option<Stored>>,
+    known: Vec<Option<Fetched>>,
     /// Those that were not, and their places.
     keys: Vec<MadeKey>,
     missing: Vec<(usize, Option<Token>)>,
@@ -70,7 +99,7 @@ impl Wanted {
     pub(super) fn of(tracked: &Arc<Tracked>, keys: &[MadeKey]) -> Self {
         let mut wanted = Self { known: Vec::with_capacity(keys.len()), keys: Vec::new(), missing: Vec::new() };
         for (place, key) in keys.iter().enumerate() {
-            let known = tracked.value(key);
+            let known = tracked.fetched(key);
             if known.is_none() {
                 wanted.missing.push((place, tracked.begin(key)));
                 wanted.keys.push(key.clone());
@@ -91,19 +120,20 @@ impl Wanted {
     }
 
     /// Puts what was read in its places.
-    pub(super) fn fill(mut self, values: Vec<Option<Stored>>) -> Vec<Option<Stored>> {
-        for ((place, _), value) in self.missing.iter().zip(values) {
+    pub(super) fn fill(mut self, fetched: Vec<Option<Fetched>>) -> Vec<Option<Fetched>> {
+        for ((place, _), fetched) in self.missing.iter().zip(fetched) {
             if let Some(known) = self.known.get_mut(*place) {
-                *known = value;
+                *known = fetched;
             }
         }
         self.known
     }
 
     /// The same, and keeps it.
-    pub(super) fn keep(self, tracked: &Tracked, fetched: Vec<Option<Fetched>>) -> Vec<Option<Stored>> {
-        let kept = self.missing.iter().zip(&self.keys).zip(fetched);
-        let values = kept.map(|(((_, token), key), fetched)| tracked.keep(token.as_ref(), key, fetched)).collect();
-        self.fill(values)
+    pub(super) fn keep(self, tracked: &Tracked, fetched: Vec<Option<Fetched>>) -> Vec<Option<Fetched>> {
+        for (((_, token), key), fetched) in self.missing.iter().zip(&self.keys).zip(&fetched) {
+            tracked.keep(token.as_ref(), key, fetched.as_ref());
+        }
+        self.fill(fetched)
     }
 }

@@ -114,30 +114,59 @@ impl Near {
             return self.inner().get(key, budget);
         };
         let fetched = self.inner().fetch(key, budget)?;
-        Ok(tracked.keep(Some(&token), key, fetched))
+        tracked.keep(Some(&token), key, fetched.as_ref());
+        Ok(fetched.map(|fetched| fetched.value))
     }
 
     /// Begins to read one that is not there.
     fn start_read(&self, key: &MadeKey, tracked: &Arc<Tracked>, budget: Budget, ticket: Ticket) {
         match tracked.begin(key) {
             Some(token) => {
-                let ticket = begun::keeping(tracked.clone(), token, key.clone(), ticket);
+                let ticket = begun::keeping(tracked.clone(), Some(token), key.clone(), begun::value, ticket);
                 self.inner().start(Request::Fetch(key), budget, ticket);
             }
             None => self.inner().start(Request::Get(key), budget, ticket),
         }
     }
 
+    /// Reads those that are not there, and keeps them.
+    fn fetch_wanted(&self, wanted: Wanted, tracked: &Tracked, budget: Budget) -> Result<Vec<Option<Fetched>>> {
+        if wanted.keys().is_empty() {
+            return Ok(wanted.fill(Vec::new()));
+        }
+        let fetched = self.inner().fetch_many(wanted.keys(), budget)?;
+        Ok(wanted.keep(tracked, fetched))
+    }
+
+    fn start_fetch(&self, key: &MadeKey, tracked: &Arc<Tracked>, budget: Budget, ticket: Ticket) {
+        let token = tracked.begin(key);
+        let ticket = begun::keeping(tracked.clone(), token, key.clone(), Reply::Fetched, ticket);
+        self.inner().start(Request::Fetch(key), budget, ticket);
+    }
+
     fn start_read_many(&self, keys: &[MadeKey], tracked: &Arc<Tracked>, budget: Budget, ticket: Ticket) {
         let wanted = Wanted::of(tracked, keys);
-        if wanted.keys().is_empty() {
-            return ticket.answer(Ok(Reply::Values(wanted.fill(Vec::new()))));
-        }
         if !wanted.keeps() && wanted.keys().len() == keys.len() {
             return self.inner().start(Request::GetMany(keys), budget, ticket);
         }
+        self.start_fetch_many(wanted, tracked, begun::values, budget, ticket);
+    }
+
+    /// Begins to read those that are not there, and keeps them.
+    fn start_fetch_many(
+        &self,
+        wanted: Wanted,
+        tracked: &Arc<Tracked>,
+        shape: fn(Vec<Option<Fetched>>) -> Reply,
+        budget: Budget,
+        ticket: Ticket,
+    ) {
+        if wanted.keys().is_empty() {
+            return ticket.answer(Ok(shape(wanted.fill(Vec::new()))));
+        }
         let keys = wanted.keys().to_vec();
-        self.inner().start(Request::FetchMany(&keys), budget, begun::keeping_many(tracked.clone(), wanted, ticket));
+        let ticket = begun::keeping_many(tracked.clone(), wanted, shape, ticket);
+        self.inner().start(Request::FetchMany(&keys), budget, ticket);
     }
 }
 
@@ -167,9 +196,7 @@ impl Backend for Near {
     }
 
     fn look(&self, key: &MadeKey, budget: Budget, look: &mut dyn FnMut(StoredRef<'_>)) -> Result<bool> {
-        let near = self.tracked().and_then(|tracked| {
-            tracked.look(key, |record, start| look(record.get(start..).unwrap_or_default().into()))
-        });
+        let near = self.tracked().and_then(|tracked| tracked.look(key, |entry| look(entry.value().into())));
         if near.is_some() {
             return Ok(true);
         }
@@ -182,15 +209,26 @@ impl Backend for Near {
     fn get_many(&self, keys: &[MadeKey], budget: Budget) -> Result<Vec<Option<Stored>>> {
         let Some(tracked) = self.tracked() else { return self.inner().get_many(keys, budget) };
         let wanted = Wanted::of(tracked, keys);
-        if wanted.keys().is_empty() {
-            return Ok(wanted.fill(Vec::new()));
+        if !wanted.keeps() && wanted.keys().len() == keys.len() {
+            return self.inner().get_many(keys, budget);
         }
-        if !wanted.keeps() {
-            let values = self.inner().get_many(wanted.keys(), budget)?;
-            return Ok(wanted.fill(values));
+        self.fetch_wanted(wanted, tracked, budget).map(begun::only_values)
+    }
+
+    fn fetch(&self, key: &MadeKey, budget: Budget) -> Result<Option<Fetched>> {
+        let Some(tracked) = self.tracked() else { return self.inner().fetch(key, budget) };
+        if let Some(fetched) = tracked.fetched(key) {
+            return Ok(Some(fetched));
         }
-        let fetched = self.inner().fetch_many(wanted.keys(), budget)?;
-        Ok(wanted.keep(tracked, fetched))
+        let token = tracked.begin(key);
+        let fetched = self.inner().fetch(key, budget)?;
+        tracked.keep(token.as_ref(), key, fetched.as_ref());
+        Ok(fetched)
+    }
+
+    fn fetch_many(&self, keys: &[MadeKey], budget: Budget) -> Result<Vec<Option<Fetched>>> {
+        let Some(tracked) = self.tracked() else { return self.inner().fetch_many(keys, budget) };
+        self.fetch_wanted(Wanted::of(tracked, keys), tracked, budget)
     }
 
     by_call! {
@@ -207,8 +245,6 @@ impl Backend for Near {
         fn lock(key: &MadeKey, token: &[u8], action: crate::backend::LockAction) -> bool {
             Request::Lock { key, token, action } => Reply::Found
         }
-        fn fetch(key: &MadeKey) -> Option<Fetched> { Request::Fetch(key) => Reply::Fetched }
-        fn fetch_many(keys: &[MadeKey]) -> Vec<Option<Fetched>> { Request::FetchMany(keys) => Reply::FetchedMany }
         fn set_many(entries: &[Entry], ttl: Ttl) -> Vec<Option<Error>> {
             Request::SetMany(entries, ttl) => Reply::Failures
         }
@@ -238,6 +274,13 @@ impl Backend for Near {
                 None => self.start_read(key, tracked, budget, ticket),
             },
             Request::GetMany(keys) => self.start_read_many(keys, tracked, budget, ticket),
+            Request::Fetch(key) => match tracked.fetched(key) {
+                Some(fetched) => ticket.answer(Ok(Reply::Fetched(Some(fetched)))),
+                None => self.start_fetch(key, tracked, budget, ticket),
+            },
+            Request::FetchMany(keys) => {
+                self.start_fetch_many(Wanted::of(tracked, keys), tracked, Reply::FetchedMany, budget, ticket);
+            }
             request => {
                 let ticket = match tracked.writing(&request) {
                     Some(writing) => begun::ending(writing, ticket),

@@ -14,13 +14,14 @@ use hashbrown::{DefaultHashBuilder, HashTable};
 use crate::backend::NearStats;
 use crate::backend::clock::{self, Nanos};
 use crate::lock::Mutex;
+use crate::timeout::Ttl;
 
 const SHARDS: usize = 64;
 /// The stripes of each shard. Keys of one stripe share an epoch: a change of one keeps a read of another out, which
 /// costs that read's value its place until it is read again.
 const STRIPES: usize = 64;
 /// What an entry takes beside its key and its value.
-const AROUND: usize = 112;
+const AROUND: usize = 120;
 /// A value may take at most this part of all bytes.
 const LARGEST_PART: usize = 8;
 
@@ -68,11 +69,15 @@ struct Stripe {
     writing: u32,
 }
 
-struct Entry {
+/// A value, and how long it may be used.
+pub(super) struct Entry {
     /// The key, and the value behind it.
     record: Bytes,
     key_size: usize,
+    /// From then on it is not used here.
     deadline: Nanos,
+    /// From then on its server does not have it.
+    ends: Nanos,
     server: usize,
     /// Since it was last passed over for eviction.
     used: bool,
@@ -98,6 +103,21 @@ impl Token {
 impl Entry {
     fn key(&self) -> &[u8] {
         self.record.get(..self.key_size).unwrap_or_default()
+    }
+
+    /// The value.
+    pub(super) fn value(&self) -> &[u8] {
+        self.record.get(self.key_size..).unwrap_or_default()
+    }
+
+    /// The value, shared.
+    pub(super) fn share_value(&self) -> Bytes {
+        self.record.slice(self.key_size..)
+    }
+
+    /// What is left until its server does not have it any more; `None` where that has passed.
+    pub(super) fn left(&self) -> Option<Ttl> {
+        clock::left(self.ends)
     }
 
     fn size(&self) -> usize {
@@ -158,13 +178,13 @@ impl Table {
         self.hasher.hash_one(key)
     }
 
-    /// Shows the key's record and where its value begins, if it is there and its time has not passed, nor the moment up
-    /// to which `until` says that the entries of its server may be used.
+    /// Shows the key's entry, if it is there and its time has not passed, nor the moment up to which `until` says that the
+    /// entries of its server may be used.
     pub(super) fn look<T>(
         &self,
         key: &[u8],
         until: impl FnOnce(usize) -> Nanos,
-        show: impl FnOnce(&Bytes, usize) -> T,
+        show: impl FnOnce(&Entry) -> T,
     ) -> Option<T> {
         let hash = self.hash(key);
         let mut shard = self.shard(hash).lock();
@@ -173,7 +193,7 @@ impl Table {
             return None; // it stays for the case that its server answers again; a new one takes its place
         }
         entry.used = true;
-        let shown = show(&entry.record, entry.key_size);
+        let shown = show(entry);
         shard.hits += 1;
         Some(shown)
     }
@@ -189,14 +209,15 @@ impl Table {
         free.then(|| Token { hash, epoch: shard.epoch, stripe: stripe.epoch, server, began })
     }
 
-    /// Puts in what was read with a token, unless something has changed since. Where there is no memory it stays out.
-    pub(super) fn put(&self, token: &Token, key: &[u8], value: &[u8], deadline: Nanos) {
+    /// Puts in what was read with a token, unless something has changed since; the server has it until `ends`, and it is used
+    /// until `deadline`. Where there is no memory it stays out.
+    pub(super) fn put(&self, token: &Token, key: &[u8], value: &[u8], deadline: Nanos, ends: Nanos) {
         let size = key.len().saturating_add(value.len()).saturating_add(AROUND);
         if size > self.limits.bytes / LARGEST_PART || clock::has_passed(deadline) {
             return;
         }
         let Some(record) = record(key, value) else { return };
-        let entry = Entry { record, key_size: key.len(), deadline, server: token.server, used: false };
+        let entry = Entry { record, key_size: key.len(), deadline, ends, server: token.server, used: false };
         let mut shard = self.shard(token.hash).lock();
         let stripe = shard.stripes.get(stripe(token.hash)).copied().unwrap_or_default();
         let changed = shard.epoch != token.epoch || stripe.epoch != token.stripe;

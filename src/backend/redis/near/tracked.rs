@@ -8,7 +8,7 @@ use bytes::Bytes;
 use smallvec::SmallVec;
 use tokio::sync::Notify;
 
-use super::table::{Limits, Table, Token};
+use super::table::{Entry, Limits, Table, Token};
 use super::tracking;
 use crate::backend::clock::{self, Nanos};
 use crate::backend::net::Dialler;
@@ -87,16 +87,22 @@ impl Tracked {
         })
     }
 
-    /// Shows a key's record, and where its value begins, if it is there.
+    /// Shows a key's entry, if it is there.
     #[inline]
-    pub(super) fn look<T>(&self, key: &MadeKey, show: impl FnOnce(&Bytes, usize) -> T) -> Option<T> {
+    pub(super) fn look<T>(&self, key: &MadeKey, show: impl FnOnce(&Entry) -> T) -> Option<T> {
         self.table.look(key.as_bytes(), |server| self.links.get(server).map_or(0, Link::until), show)
     }
 
     /// A key's value, if it is there.
     #[inline]
     pub(super) fn value(&self, key: &MadeKey) -> Option<Stored> {
-        self.look(key, |record, start| record.slice(start..)).map(Stored::from)
+        self.look(key, Entry::share_value).map(Stored::from)
+    }
+
+    /// The same, with what is left of its time to live on its server.
+    pub(super) fn fetched(&self, key: &MadeKey) -> Option<Fetched> {
+        let (value, left) = self.look(key, |entry| (entry.share_value(), entry.left()))?;
+        Some(Fetched { value: value.into(), left })
     }
 
     /// To be called before a key that is not there is read from its server; `None` where what is read is not to be kept.
@@ -111,20 +117,18 @@ impl Tracked {
         if link.stands.load(Ordering::Acquire) { self.table.begin(key, server) } else { None }
     }
 
-    /// Keeps what was read with a token, and hands it on.
-    pub(super) fn keep(&self, token: Option<&Token>, key: &MadeKey, fetched: Option<Fetched>) -> Option<Stored> {
-        let Fetched { value, left } = fetched?;
-        if let (Some(token), Some(left)) = (token, left) {
-            // From the moment when the read began: the server looked at its clock later, so the value is there at least
-            // as long.
-            let left = match left {
-                Ttl::Forever => Nanos::MAX,
-                Ttl::Millis(left) => u64::try_from(left).unwrap_or(0).saturating_mul(1_000_000),
-            };
-            let deadline = token.began().saturating_add(self.timeout.min(left)).min(clock::NEVER - 1);
-            self.table.put(token, key.as_bytes(), &value.bytes, deadline);
-        }
-        Some(value)
+    /// Keeps what was read with a token.
+    pub(super) fn keep(&self, token: Option<&Token>, key: &MadeKey, fetched: Option<&Fetched>) {
+        let Some((token, fetched)) = token.zip(fetched) else { return };
+        let Some(left) = fetched.left else { return };
+        // From the moment when the read began: the server looked at its clock later, so the value is there at least as
+        // long.
+        let after = |time: Nanos| token.began().saturating_add(time).min(clock::NEVER - 1);
+        let ends = match left {
+            Ttl::Forever => clock::NEVER,
+            Ttl::Millis(left) => after(u64::try_from(left).unwrap_or(0).saturating_mul(1_000_000)),
+        };
+        self.table.put(token, key.as_bytes(), &fetched.value.bytes, after(self.timeout).min(ends), ends);
     }
 
     /// A request is about to be carried out. What it writes is not there from now on, and nothing of it gets in until the

@@ -36,8 +36,8 @@ fn tracked() -> Arc<Tracked> {
     Tracked::new(NearCache::default(), [way], None, Arc::new(Never::default()))
 }
 
-fn fetched(value: &'static [u8]) -> Option<Fetched> {
-    Some(Fetched { value: Bytes::from_static(value).into(), left: Some(Ttl::Forever) })
+fn fetched(value: &'static [u8]) -> Fetched {
+    Fetched { value: Bytes::from_static(value).into(), left: Some(Ttl::Forever) }
 }
 
 fn key() -> MadeKey {
@@ -54,7 +54,7 @@ fn what_is_read_is_kept_while_the_server_tells_what_changes() {
     assert!(tracked.begin(&key()).is_none(), "nobody tells of changes yet");
     tracked.stands(0, FAR);
     let token = tracked.begin(&key());
-    tracked.keep(token.as_ref(), &key(), fetched(b"v"));
+    tracked.keep(token.as_ref(), &key(), Some(&fetched(b"v")));
     assert_eq!(value(&tracked).as_deref(), Some(&b"v"[..]));
     assert!(tracked.falls(0));
     assert_eq!(value(&tracked), None);
@@ -74,18 +74,18 @@ fn nothing_outlives_a_time_in_which_nobody_told_of_changes() {
         let late = tracked.table.begin(key().as_bytes(), 0);
         assert!(late.is_some(), "this is what cannot be kept from happening");
         if kept_before {
-            tracked.keep(late.as_ref(), &key(), fetched(b"old"));
+            tracked.keep(late.as_ref(), &key(), Some(&fetched(b"old")));
             assert_eq!(value(&tracked), None, "no lease");
         }
         tracked.stands(0, FAR);
         if !kept_before {
-            tracked.keep(late.as_ref(), &key(), fetched(b"old"));
+            tracked.keep(late.as_ref(), &key(), Some(&fetched(b"old")));
         }
         assert_eq!(value(&tracked), None, "kept before the link stood anew: {kept_before}");
         assert_eq!(tracked.stats().entries, 0);
         // and what is read from now on is kept as ever
         let token = tracked.begin(&key());
-        tracked.keep(token.as_ref(), &key(), fetched(b"new"));
+        tracked.keep(token.as_ref(), &key(), Some(&fetched(b"new")));
         assert_eq!(value(&tracked).as_deref(), Some(&b"new"[..]));
     }
 }
