@@ -3,6 +3,7 @@
 mod carry;
 mod count;
 mod exposition;
+mod failure;
 mod fetch;
 mod forgive;
 mod herd;
@@ -10,6 +11,7 @@ mod latency;
 mod level;
 mod lock;
 mod many;
+mod open;
 mod operation;
 mod outcome;
 mod pattern;
@@ -24,6 +26,7 @@ mod value;
 use std::sync::Arc;
 
 pub use self::exposition::{Exposition, Samples, Sources};
+use self::failure::Ignores;
 pub use self::fetch::WithLeft;
 use self::herd::{Herd, Packed};
 pub use self::latency::{Latencies, Latency};
@@ -36,12 +39,12 @@ pub use self::session::is_session_key;
 use self::stats::{Counters, Watch};
 pub use self::stats::{SAMPLE, Stats};
 pub use self::value::{Facts, Shown, Value};
-use crate::backend::{Backend, Capability, Habits, Page, Spawner, Stored, StoredRef, Touched, When, Written, dummy};
-use crate::codec::{Codec, Form, Glance, Input};
-use crate::config::{Alias, Family, Flavor};
+use crate::backend::{Backend, Capability, Habits, Page, Spawner, Stored, StoredRef, Touched, When, Written};
+use crate::codec::{Codec, Glance, Input};
+use crate::config::{Alias, Family};
 use crate::error::{Error, Kind, Result};
 use crate::key::{KeyFunction, MadeKey, key_warnings};
-use crate::log::{Level, Log};
+use crate::log::Log;
 use crate::timeout::{Budget, Ttl, TtlChoice};
 
 /// What one call asks for besides its arguments; the default is the alias's own settings.
@@ -90,24 +93,6 @@ pub struct Store {
     counters: Arc<Counters>,
 }
 
-/// Which failures a server's alias takes for an empty cache.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Ignores {
-    Nothing,
-    /// django-redis's IGNORE_EXCEPTIONS (DR-15, DR-16).
-    AllButTouch,
-    /// django-valkey's IGNORE_EXCEPTIONS: those of every operation (1.16).
-    EveryCall,
-    /// pymemcache's ignore_exc: those of every operation, and what is too big.
-    All,
-}
-
-impl Ignores {
-    fn all_if(on: bool, all: Self) -> Self {
-        if on { all } else { Self::Nothing }
-    }
-}
-
 /// What keys a clear removes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Scope {
@@ -118,59 +103,6 @@ pub enum Scope {
 }
 
 impl Store {
-    /// Opens an alias; never connects.
-    pub fn open(alias: Alias, around: Surroundings) -> Result<Self> {
-        let backend = open_backend(&alias, &around).map_err(|error| error.during("open").on_alias(&alias.name))?;
-        let (form, ignores) = match &alias.family {
-            #[cfg(feature = "diskcache")]
-            Family::DiskCache(_) if alias.is_of_pyot => (Form::PyotDisk, Ignores::Nothing),
-            _ if alias.is_of_pyot => (Form::Pickle, Ignores::Nothing),
-            Family::Redis(redis) => {
-                let valkey = redis.flavor == Flavor::DjangoValkey;
-                let (form, all) = if valkey {
-                    (Form::ValkeyNumbers, Ignores::EveryCall)
-                } else {
-                    (Form::RedisIntegers, Ignores::AllButTouch)
-                };
-                (form, Ignores::all_if(redis.ignore_exceptions, all))
-            }
-            #[cfg(feature = "memcached")]
-            Family::Memcached(memcached) => {
-                (memcached_form(memcached), Ignores::all_if(memcached.ignore_exceptions, Ignores::All))
-            }
-            #[cfg(feature = "diskcache")]
-            Family::DiskCache(_) => (Form::DiskCache, Ignores::Nothing),
-            // an integer is stored as the digits that the backend counts with
-            Family::Plugged(plugged) if around.plugins.counts(plugged) => (Form::RedisIntegers, Ignores::Nothing),
-            _ => (Form::Pickle, Ignores::Nothing),
-        };
-        let on_alias = |error: Error| error.during("open").on_alias(&alias.name);
-        let codec = around.plugins.codec(&alias, form).map_err(on_alias)?;
-        let key_functions = around.plugins.key_functions(&alias).map_err(on_alias)?;
-        let head = alias.keys.head(None);
-        let herding = match &alias.family {
-            Family::Redis(redis) => redis.herd.map(Herd::new),
-            _ => None,
-        };
-        let facts = Arc::new(Facts { codec: codec.clone(), alias: alias.name.clone(), herded: herding.is_some() });
-        let counters = Counters::new(alias.name.clone(), measures_all(&alias.family) && backend.near().is_none());
-        let habits = backend.habits();
-        Ok(Self {
-            habits: Habits { warns_about_keys: habits.warns_about_keys && !alias.is_of_pyot, ..habits },
-            alias,
-            head,
-            key_functions,
-            backend,
-            codec,
-            facts,
-            spawner: around.spawner,
-            log: around.log,
-            ignores,
-            herd: herding,
-            counters: Arc::new(counters),
-        })
-    }
-
     /// The alias's name.
     pub fn name(&self) -> &Arc<str> {
         &self.alias.name
@@ -417,106 +349,11 @@ impl Store {
     fn named(&self, operation: &'static str, error: Error) -> Error {
         error.during(operation).on_alias(&self.alias.name)
     }
-
-    /// Names the operation and the alias in a backend's failure, and counts it.
-    fn told<T>(&self, operation: &'static str, result: Result<T>) -> Result<T> {
-        result.map_err(|error| self.failed(operation, error, false))
-    }
-
-    /// As [`Store::told`], and marks it as hidden where IGNORE_EXCEPTIONS says so: it still is a failure for the log.
-    fn checked<T>(&self, operation: &'static str, result: Result<T>) -> Result<T> {
-        result.map_err(|error| {
-            let hidden = match (self.ignores, error.kind()) {
-                (Ignores::Nothing, _) => false,
-                (_, Kind::Connection | Kind::Timeout | Kind::Server | Kind::Type) => true, // DR-15
-                (all, kind) => all == Ignores::All && kind == Kind::TooBig,
-            };
-            self.failed(operation, error, hidden)
-        })
-    }
-
-    /// As [`Store::checked`] for what django-redis never ignores (DR-16).
-    fn checked_touch<T>(&self, operation: &'static str, result: Result<T>) -> Result<T> {
-        match self.ignores {
-            Ignores::All | Ignores::EveryCall => self.checked(operation, result),
-            Ignores::Nothing | Ignores::AllButTouch => self.told(operation, result),
-        }
-    }
-
-    fn failed(&self, operation: &'static str, error: Error, hidden: bool) -> Error {
-        if error.has_alias() {
-            return error; // a step of this operation has been looked at already
-        }
-        let error = self.named(operation, error);
-        self.counters.failed(&error, hidden);
-        if !hidden {
-            return error;
-        }
-        let option = if self.ignores == Ignores::All { "ignore_exc" } else { "IGNORE_EXCEPTIONS" };
-        self.log.record(Level::Warning, &format_args!("ignored by {option}: {error}"));
-        error.hidden()
-    }
 }
 
 fn no_prefix<T>(why: &str) -> Result<T> {
     let reason = format!("{why}; clear everything, delete a pattern, or delete keys by name");
     Err(Error::new(Kind::Unsupported, reason))
-}
-
-/// Whether an alias's operations wait for a server, a disk or a plug-in, so that looking at the clock costs next to nothing.
-fn measures_all(family: &Family) -> bool {
-    match family {
-        Family::Dummy => false,
-        #[cfg(feature = "memory")]
-        Family::Memory { .. } | Family::Private { .. } => false,
-        _ => true,
-    }
-}
-
-/// What an alias's Python client writes (M-7).
-#[cfg(feature = "memcached")]
-fn memcached_form(memcached: &crate::config::Memcached) -> Form {
-    match memcached.client {
-        crate::config::Client::PyMemcache => Form::PyMemcache { compressed: memcached.compressed },
-        crate::config::Client::PyLibMc => Form::PyLibMc,
-    }
-}
-
-#[cfg_attr(not(any(feature = "memory", feature = "file", feature = "redis")), allow(unused_variables))]
-fn open_backend(alias: &Alias, around: &Surroundings) -> Result<Arc<dyn Backend>> {
-    Ok(match &alias.family {
-        Family::Dummy => Arc::new(dummy::Dummy),
-        #[cfg(feature = "memory")]
-        Family::Memory { name } => Arc::new(crate::backend::memory::Memory::open(&around.tables, name, alias.culling)),
-        #[cfg(feature = "memory")]
-        Family::Private { id } => Arc::new(crate::backend::memory::Memory::private(&around.tables, *id, alias.culling)),
-        #[cfg(feature = "file")]
-        Family::File { directory } => Arc::new(crate::backend::file::File::open(
-            directory.clone(),
-            alias.culling,
-            alias.settings.limits,
-            around.spawner.clone(),
-        )),
-        Family::Plugged(plugged) => around.plugins.backend(alias, plugged, &around.spawner)?,
-        #[cfg(feature = "redis")]
-        Family::Redis(redis) => crate::backend::redis::open(redis.clone(), around.spawner.clone(), around.log.clone()),
-        #[cfg(feature = "memcached")]
-        Family::Memcached(memcached) => {
-            crate::backend::memcached::open(memcached.clone(), &around.spawner, &around.log)
-        }
-        #[cfg(any(feature = "sqlite-system", feature = "postgres", feature = "mysql"))]
-        Family::Database(database) => {
-            let bounds = crate::backend::database::Bounds { culling: alias.culling, limits: alias.settings.limits };
-            crate::backend::database::open(database.clone(), bounds, &around.spawner, &around.log)?
-        }
-        #[cfg(feature = "diskcache")]
-        Family::DiskCache(disk) => {
-            crate::backend::diskcache::open(disk.clone(), alias.settings.limits, &around.spawner)?
-        }
-        Family::NotBuiltIn { reason } => return Err(Error::new(Kind::Config, reason.clone())),
-        #[allow(unreachable_patterns)]
-        _ => return Err(Error::new(Kind::Config, "this backend is not built in: larder was compiled without it")),
-    })
 }
 
 /// A copy of stored bytes, whose size comes from outside.
