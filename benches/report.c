@@ -255,7 +255,7 @@ static const struct path paths[] = {
     {"A10", TIME, 0.80, "A10: 32 threads that get synchronously"},
     {"A10", TIME, 1.05, "A10: 2 and 8 threads that get synchronously"},
     {"A11", TIME, 0.45, "A11: near-cache hit of 1 KiB, against redis-rs cache-aio through block_on"},
-    {"A11", TIME, 1.02, "A11: the same, no more than a hit of the memory backend"},
+    {"A11", TIME, 1.00, "A11: the same, no more than a hit of the memory backend"},
     {"C1", TIME, 0.95, "C1: hit in memory among 64 keys, against a C++ map"},
     {"B1", TIME, 1.05, "B1: synchronous memcached get and set up to 1 KiB, one core, against libmemcached"},
     {"B1", TIME, 0.85, "B1: the same, 64 KiB"},
