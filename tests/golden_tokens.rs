@@ -142,6 +142,8 @@ fn names_are_taken_in_lower_case() {
     let token = Token::new(NO_WISH, "LOL", "NA1", "Method", br#"{"Name": "A"}"#, b"{}").unwrap();
     assert_eq!(token.text(), "lolna1Method{'Name':_'A'}{}"); // PY-T1: model and server only
     assert_eq!((token.model(), token.server(), token.method()), (Some("lol"), Some("na1"), Some("Method")));
+    let token = Token::new(NO_WISH, "ÉTÉ", "ΣΑΣ", "É", b"", b"").unwrap();
+    assert_eq!(token.text(), "étéσαςÉ{}{}"); // as str.lower does, and as the configuration has the model
 }
 
 #[test]

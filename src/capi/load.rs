@@ -353,7 +353,7 @@ pub unsafe extern "C" fn larder_load_done(
         let loaded = match status {
             LARDER_OK => {
                 let kept = (ttl_ms != LARDER_TTL_DEFAULT).then(|| ttl(ttl_ms));
-                Loaded::Value(Arc::new(owned(value, format)?), kept)
+                Loaded::Value(Arc::new(OwnedInput::keep(argument::input_of(value, format)?)?), kept)
             }
             LARDER_MISS => Loaded::NotFound,
             failed if failed < 0 => Loaded::Failed(failure(failed, message.as_deref())),
@@ -363,19 +363,4 @@ pub unsafe extern "C" fn larder_load_done(
     };
     // SAFETY: `err` is NULL or can be written.
     unsafe { guard(err, body) }
-}
-
-/// A value that was loaded, with its bytes.
-fn owned(value: &[u8], format: i32) -> Result<OwnedInput> {
-    use crate::codec::Input;
-    let known = argument::input_of(value, format)?; // looks at the format, and at texts
-    let mut bytes = Vec::new();
-    bytes.try_reserve_exact(value.len()).map_err(|_| Error::new(Kind::Memory, "no memory for the loaded value"))?;
-    bytes.extend_from_slice(value);
-    Ok(match known {
-        Input::Text(_) => OwnedInput::Text(String::from_utf8(bytes).map_err(|_| invalid("the value is not UTF-8"))?),
-        Input::Json(_) => OwnedInput::Json(bytes),
-        Input::Stored(_) => OwnedInput::Stored(bytes),
-        _ => OwnedInput::Bytes(bytes),
-    })
 }

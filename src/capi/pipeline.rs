@@ -204,8 +204,8 @@ pub(crate) fn set_status(written: Written) -> larder_status {
 /// @param options NULL, or its loader
 /// @param pipeline receives a handle, to be given to larder_pipeline_close; NULL on failure
 /// @param err NULL, or receives an error on failure, to be released; then the loader's user data stays the caller's
-/// @return LARDER_OK; LARDER_ECONFIG for an unknown pipeline or a store that is not built in; LARDER_EINVAL;
-///         LARDER_EHANDLE; LARDER_ESHUTDOWN; LARDER_EMEMORY
+/// @return LARDER_OK; LARDER_ECONFIG for an unknown pipeline or a store that is not built in; LARDER_EUNSUPPORTED for a
+///         LOAD.LOCK whose backend is plugged in and has no locks; LARDER_EINVAL; LARDER_EHANDLE; LARDER_ESHUTDOWN; LARDER_EMEMORY
 ///
 /// Blocks: while a directory is made. Threads: any. Owns: the caller owns the pipeline, which owns the user data. Since: 0.1
 #[unsafe(no_mangle)]

@@ -7,7 +7,7 @@ use super::load::Loader;
 use super::token::{Token, method_of};
 use crate::backend::{Leveled, Written};
 use crate::codec::Input;
-use crate::error::Error;
+use crate::error::{Error, Kind, Result};
 use crate::store::{Scope, Value};
 use crate::timeout::{Budget, TtlChoice};
 use crate::value::Number;
@@ -219,6 +219,29 @@ pub enum OwnedInput {
 }
 
 impl OwnedInput {
+    /// A copy.
+    ///
+    /// # Errors
+    ///
+    /// [`Kind::Memory`] where there is none for it.
+    pub fn keep(input: Input<'_>) -> Result<Self> {
+        Ok(match input {
+            Input::Bytes(bytes) => Self::Bytes(copied(bytes)?),
+            Input::Text(text) => {
+                let mut kept = String::new();
+                kept.try_reserve_exact(text.len()).map_err(|_| no_memory(text.len()))?;
+                kept.push_str(text);
+                Self::Text(kept)
+            }
+            Input::Json(text) => Self::Json(copied(text)?),
+            Input::Number(number) => Self::Number(number.clone()),
+            Input::Stored(bytes) => Self::Stored(copied(bytes)?),
+            Input::Ready(stored) => {
+                Self::Ready(crate::backend::Stored { bytes: copied(stored.bytes)?.into(), flags: stored.flags })
+            }
+        })
+    }
+
     /// The same, borrowed.
     pub fn as_input(&self) -> Input<'_> {
         match self {
@@ -232,17 +255,13 @@ impl OwnedInput {
     }
 }
 
-impl From<Input<'_>> for OwnedInput {
-    fn from(input: Input<'_>) -> Self {
-        match input {
-            Input::Bytes(bytes) => Self::Bytes(bytes.to_vec()),
-            Input::Text(text) => Self::Text(text.to_owned()),
-            Input::Json(text) => Self::Json(text.to_vec()),
-            Input::Number(number) => Self::Number(number.clone()),
-            Input::Stored(bytes) => Self::Stored(bytes.to_vec()),
-            Input::Ready(stored) => {
-                Self::Ready(crate::backend::Stored { bytes: stored.bytes.to_vec().into(), flags: stored.flags })
-            }
-        }
-    }
+fn copied(bytes: &[u8]) -> Result<Vec<u8>> {
+    let mut kept = Vec::new();
+    kept.try_reserve_exact(bytes.len()).map_err(|_| no_memory(bytes.len()))?;
+    kept.extend_from_slice(bytes);
+    Ok(kept)
+}
+
+fn no_memory(size: usize) -> Error {
+    Error::new(Kind::Memory, format!("no memory for a value of {size} bytes"))
 }

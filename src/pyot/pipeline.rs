@@ -83,7 +83,8 @@ impl Pipeline {
     ///
     /// # Errors
     ///
-    /// Those of [`Store::open`]; [`Kind::Config`] for more than [`MAX_LEVELS`] stores.
+    /// Those of [`Store::open`]; [`Kind::Config`] for more than [`MAX_LEVELS`] stores; [`Kind::Unsupported`] for LOAD.LOCK on
+    /// an alias whose backend has no locks.
     pub fn open(
         config: &config::Pipeline,
         around: &Surroundings,
@@ -101,9 +102,11 @@ impl Pipeline {
             Ok(Level { title: Some(level.title()), records_at: level_of(level.log_level), expirations, ..bare(store) })
         };
         let levels: Vec<_> = config.levels.iter().map(level).collect::<Result<_>>()?;
-        let lock = config.loading.lock.as_ref();
-        let lock =
-            lock.map(|lock| Ok::<_, Error>((Arc::new(Store::open(lock.alias.clone(), around.clone())?), lock.ttl)));
+        let lock = config.loading.lock.as_ref().map(|lock| {
+            let store = Arc::new(Store::open(lock.alias.clone(), around.clone())?);
+            store.has_locks("pipeline_open")?; // a plugged backend need not have any
+            Ok::<_, Error>((store, lock.ttl))
+        });
         Ok(Self {
             name: config.name.clone(),
             model: config.model.clone(),
@@ -200,7 +203,7 @@ impl Pipeline {
             }
             Operation::Set { token, value } => {
                 self.check_value(value)?; // before anything is begun
-                (Asked::Set, Work::Set(token.keep(), value.into()))
+                (Asked::Set, Work::Set(token.keep(), OwnedInput::keep(value)?))
             }
             Operation::Delete { token } => (Asked::Delete, Work::Delete(token.keep())),
             Operation::Contains { token } => (Asked::Contains, Work::Contains(token.keep())),
@@ -321,7 +324,11 @@ impl Pipeline {
             Operation::Clear { scope } => {
                 self.check_clear(*scope, &Call { version: ask.version.as_deref(), ..Call::default() })
             }
-            Operation::Expire | Operation::GetOrLoad { .. } => Ok(()),
+            Operation::Expire => Ok(()),
+            Operation::GetOrLoad { .. } => match &self.lock {
+                Some((store, _)) => store.has_locks("get_or_load"),
+                None => Ok(()),
+            },
         }
     }
 

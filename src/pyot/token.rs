@@ -105,8 +105,8 @@ impl Token {
         queries_json: &[u8],
     ) -> Result<Self> {
         let call = Call {
-            model: model.to_ascii_lowercase().into(),
-            server: server.to_ascii_lowercase().into(),
+            model: model.to_lowercase().into(),
+            server: server.to_lowercase().into(),
             method: method.into(),
             params: Fields::read(params_json, "params")?,
             queries: Fields::read(queries_json, "queries")?,

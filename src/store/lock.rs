@@ -239,7 +239,7 @@ impl Store {
     }
 
     /// An error where the backend has no locks.
-    pub(super) fn has_locks(&self, operation: &'static str) -> Result<()> {
+    pub(crate) fn has_locks(&self, operation: &'static str) -> Result<()> {
         if self.backend.supports(Capability::Lock) {
             return Ok(());
         }

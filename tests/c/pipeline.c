@@ -380,7 +380,7 @@ static void loaders(void)
 static void scenario(void)
 {
     loader now = {.way = NOW};
-    larder_load_options spread = LARDER_LOAD_OPTIONS_INIT, locked = LARDER_LOAD_OPTIONS_INIT;
+    larder_load_options spread = LARDER_LOAD_OPTIONS_INIT;
     token league = token_of("league_v4_challenger_league", "solo"), match = token_of("match_v4_match", "1");
     token timeline = token_of("match_v4_timeline", "1");
     clear(LARDER_CLEAR_EVERYTHING);
@@ -397,8 +397,6 @@ static void scenario(void)
     loaders();
     spread.jitter = 0.2, spread.early = 1, spread.timeout_ms = 5000, spread.grace_ms = 1000;
     get_or_load("spread", &now, &spread), get_or_load("spread", &now, &spread);
-    locked.lock_ms = 1000;
-    get_or_load("locked", &now, &locked); /* in memory: there are no locks */
     expire();
     clear(LARDER_CLEAR_PREFIX), get(league, NULL);
     clear(LARDER_CLEAR_EVERYTHING), get(league, NULL);

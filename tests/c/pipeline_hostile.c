@@ -180,8 +180,10 @@ static void a_loader_that_forks(void)
     larder_status got = larder_pipeline_get(pipeline, TOKEN(wanted), NULL, &value, NULL, NULL);
     if (getpid() != parent) {
         /* whoever returns in the child neither hangs nor gets a value that is not there */
-        if (got != LARDER_EFORKED || value != NULL)
+        if (got != LARDER_EFORKED || value != NULL) {
+            fprintf(stderr, "in the child: %s, %s\n", larder_status_name(got), value == NULL ? "no value" : "a value");
             _exit(1);
+        }
         if (!is_plain()) /* what was inherited stays unfreed on purpose: end as another program, at which no tool looks */
             execl("/bin/true", "true", (char *)NULL);
         _exit(0);

@@ -166,7 +166,9 @@ static void calling(larder_context *context, larder_pipeline *pipeline)
     LOADS(LARDER_EINVAL, no_load, &options, NULL);
     options.early = 0, options.jitter = 0.6;
     LOADS(LARDER_EINVAL, no_load, &options, NULL);
-    options.jitter = 0, options.struct_size = 40;
+    options.jitter = 0, options.lock_ms = 1000; /* in memory: there are no locks */
+    LOADS(LARDER_EUNSUPPORTED, no_load, &options, NULL);
+    options.lock_ms = 0, options.struct_size = 40;
     LOADS(LARDER_EINVAL, no_load, &options, NULL);
     EXPECT(LARDER_EINVAL, larder_get_or_load(store, KEY, no_load, NULL, 1000, NULL, NULL, NULL, ERR));
     EXPECT(LARDER_EINVAL, larder_get_or_load_cb(store, KEY, no_load, NULL, 1000, NULL, NULL, NULL, NULL, &op, ERR));
@@ -206,7 +208,9 @@ static void by_queue(larder_context *context, larder_context *other, larder_pipe
     refused_by_queue(LARDER_EINVAL, queue, request); /* nobody loads */
     request.load = no_load, request.store = NULL;
     refused_by_queue(LARDER_EHANDLE, queue, request);
-    request.operation = LARDER_OP_GET_OR_LOAD + 1;
+    request.store = store, options.lock_ms = 1000, request.load_options = &options;
+    refused_by_queue(LARDER_EUNSUPPORTED, queue, request); /* in memory: there are no locks */
+    request.load_options = NULL, request.operation = LARDER_OP_GET_OR_LOAD + 1;
     refused_by_queue(LARDER_EINVAL, queue, request);
 
     struct {

@@ -101,6 +101,39 @@ static void every_function(void)
     EXPECT(LARDER_OK, larder_unregister("test.Table", ERR));
 }
 
+static larder_status no_load(void *user_data, const larder_load_request *request)
+{
+    (void)user_data, (void)request;
+    FAIL("it was loaded");
+}
+
+/* A load under a lock of all processes, on a backend that has none: it is said, and nothing is loaded without one. */
+static void without_locks(void)
+{
+    void *universe = NULL;
+    larder_backend_table table = *backend_table(larder_sink_write, larder_sink_write_key, &universe);
+    larder_load_options options = LARDER_LOAD_OPTIONS_INIT;
+    larder_pipeline *pipeline = (larder_pipeline *)&options;
+    larder_value *value = NULL;
+    larder_context *own;
+    larder_store *store;
+
+    table.lock = NULL;
+    EXPECT(LARDER_OK, larder_register_backend("test.NoLocks", &table, universe, ERR));
+    own = open_text("{\"CACHES\": {\"default\": {\"BACKEND\": \"test.NoLocks\", \"LOCATION\": \"one\"}},"
+                    " \"PIPELINES\": {\"OWN\": {\"LOAD\": {\"LOCK\": \"default\"}, \"PIPELINE\":"
+                    "  [{\"BACKEND\": \"pyot.stores.DjangoCache\", \"ALIAS\": \"default\", \"EXPIRATIONS\": {\"*\": 60}}]}}}");
+    EXPECT(LARDER_EUNSUPPORTED, larder_pipeline_open(own, "OWN", NULL, &pipeline, ERR));
+    CHECK(pipeline == NULL);
+    store = open_store(own, "default");
+    options.lock_ms = 1000;
+    EXPECT(LARDER_EUNSUPPORTED,
+           larder_get_or_load(store, LARDER_LIT("k"), no_load, NULL, 60000, &options, NULL, &value, ERR));
+    larder_store_close(store);
+    shut_down(own);
+    EXPECT(LARDER_OK, larder_unregister("test.NoLocks", ERR));
+}
+
 /* ---- with the backends of others ---- */
 
 static void stored_is(const larder_store *store, const char *key, const char *wanted)
@@ -183,6 +216,7 @@ static void on_redis(const char *url)
 int main(int argc, char **argv)
 {
     every_function();
+    without_locks();
     if (has_redis(argc, argv))
         on_redis(argv[2]);
     check_nothing_is_open();

@@ -13,7 +13,7 @@ pub fn method_of<'a>(text: &str, model: &str, known: impl Iterator<Item = &'a st
     }
 }
 
-/// What follows a model. Names of models are ASCII, and spaces in them are underscores in version 3.
+/// What follows a model, which tokens have in lower case; spaces in it are underscores in version 3.
 fn strip<'t>(text: &'t str, model: &str) -> Option<&'t str> {
     let (head, rest) = text.split_at_checked(model.len())?;
     let same = |(a, b): (u8, u8)| a == b.to_ascii_lowercase() || (a == b'_' && b == b' ');
