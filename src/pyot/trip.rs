@@ -235,12 +235,14 @@ impl Trip {
     /// What follows the waiting for the load's answer.
     fn answered(&self, answer: Option<Loaded>, arrival: Arc<Arrival<Loaded>>, began: Instant) -> Stage {
         let all = &self.pipeline.counts.all;
+        if !arrival.is_ours() {
+            return Stage::Land(Landing::Failed(forked_inside())); // however long that took
+        }
         if self.flight().end() <= Instant::now() {
             all.load_failures.one();
             return Stage::Land(Landing::Failed(self.flight().took_too_long())); // what came too late is not looked at
         }
         match answer {
-            None if !arrival.is_ours() => Stage::Land(Landing::Failed(forked_inside())),
             None => Stage::Answer(arrival, began),
             Some(Loaded::Value(input, ttl)) => {
                 self.pipeline.times.took(began.elapsed());
