@@ -3740,7 +3740,8 @@ larder_status larder_pipeline_get_many(const struct larder_pipeline *pipeline,
  * @param format LARDER_BYTES, LARDER_TEXT, LARDER_JSON, or LARDER_STORED: serialised already, as the first store has it
  * @param call NULL, or the deadline of this call
  * @param err NULL, or receives an error on failure, to be released
- * @return LARDER_OK; LARDER_SKIPPED when no store keeps this endpoint; LARDER_EINVAL; LARDER_EHANDLE; LARDER_ETOOBIG;
+ * @return LARDER_OK; LARDER_SKIPPED when no store keeps this endpoint; LARDER_NOT_STORED when no store has taken it
+ *         and the aliases say that why is ignored (IGNORE_EXCEPTIONS); LARDER_EINVAL; LARDER_EHANDLE; LARDER_ETOOBIG;
  *         LARDER_ETIMEOUT; LARDER_ESHUTDOWN; LARDER_EMEMORY; what a store failed with where no store has taken it, or
  *         with ON_STORE_ERROR "fail" the first one
  *
@@ -3886,7 +3887,8 @@ larder_status larder_pipeline_get_many_cb(const struct larder_pipeline *pipeline
  * @param value_len their length
  * @param format LARDER_BYTES, LARDER_TEXT, LARDER_JSON or LARDER_STORED
  * @param call NULL, or what this call asks for
- * @param callback takes the answer: an event with the status: LARDER_OK, LARDER_SKIPPED, or a failure
+ * @param callback takes the answer: an event with the status: LARDER_OK, LARDER_SKIPPED, LARDER_NOT_STORED, or a
+ *        failure
  * @param user_data handed to the callback
  * @param op NULL, or receives the operation's id, before the callback can run; 0 on refusal
  * @param err NULL, or receives an error on refusal, to be released

@@ -167,7 +167,8 @@ pub unsafe extern "C" fn larder_pipeline_get_many_cb(
 /// @param value_len their length
 /// @param format LARDER_BYTES, LARDER_TEXT, LARDER_JSON or LARDER_STORED
 /// @param call NULL, or what this call asks for
-/// @param callback takes the answer: an event with the status: LARDER_OK, LARDER_SKIPPED, or a failure
+/// @param callback takes the answer: an event with the status: LARDER_OK, LARDER_SKIPPED, LARDER_NOT_STORED, or a
+///        failure
 /// @param user_data handed to the callback
 /// @param op NULL, or receives the operation's id, before the callback can run; 0 on refusal
 /// @param err NULL, or receives an error on refusal, to be released

@@ -185,7 +185,8 @@ pub unsafe extern "C" fn larder_pipeline_get_many(
 /// @param format LARDER_BYTES, LARDER_TEXT, LARDER_JSON, or LARDER_STORED: serialised already, as the first store has it
 /// @param call NULL, or the deadline of this call
 /// @param err NULL, or receives an error on failure, to be released
-/// @return LARDER_OK; LARDER_SKIPPED when no store keeps this endpoint; LARDER_EINVAL; LARDER_EHANDLE; LARDER_ETOOBIG;
+/// @return LARDER_OK; LARDER_SKIPPED when no store keeps this endpoint; LARDER_NOT_STORED when no store has taken it
+///         and the aliases say that why is ignored (IGNORE_EXCEPTIONS); LARDER_EINVAL; LARDER_EHANDLE; LARDER_ETOOBIG;
 ///         LARDER_ETIMEOUT; LARDER_ESHUTDOWN; LARDER_EMEMORY; what a store failed with where no store has taken it, or
 ///         with ON_STORE_ERROR "fail" the first one
 ///

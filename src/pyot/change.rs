@@ -2,7 +2,7 @@
 
 use super::access::Access;
 use super::pipeline::Pipeline;
-use super::policy::Quest;
+use super::policy::{Keeps, Quest};
 use super::walk::unexpected;
 use crate::backend::{Capability, Written};
 use crate::codec::Input;
@@ -16,8 +16,10 @@ impl Pipeline {
         let wrote = self.write_all(access, quest, value, Ttl::Forever).await?;
         match wrote.failure {
             Some(error) if wrote.stored == 0 => Err(error),
-            _ if wrote.stored == 0 => Ok(Written::NotKept),
-            _ => Ok(Written::Stored),
+            _ if wrote.stored > 0 => Ok(Written::Stored),
+            // its own settings hide why (DR-15)
+            _ if self.levels.iter().any(|level| matches!(level.keeps(quest), Keeps::For(_))) => Ok(Written::NotStored),
+            _ => Ok(Written::NotKept),
         }
     }
 

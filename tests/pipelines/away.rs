@@ -3,6 +3,7 @@
 use std::net::TcpListener;
 use std::time::{Duration, Instant};
 
+use larder::backend::Written;
 use larder::error::Kind;
 use larder::log::Level;
 use larder::pyot::ask::{Ask, Operation, Outcome, TokenRef};
@@ -96,6 +97,14 @@ fn what_is_ignored_by_request_never_fails() {
         away["away"]["OPTIONS"] = json!({"IGNORE_EXCEPTIONS": true});
         let bed = Bed::with(&pipeline(&["away"], "fail"), &away, None);
         assert!(bed.get(face, ONE).unwrap().is_none());
+        let contains = Operation::Contains { token: TokenRef::from(ONE) };
+        assert!(matches!(bed.ask(face, &contains, &Ask::default()), Ok(Outcome::Found(false))));
+        let delete = Operation::Delete { token: TokenRef::from(ONE) };
+        assert!(matches!(bed.ask(face, &delete, &Ask::default()), Ok(Outcome::Found(false))));
+        // which is not that no store keeps the endpoint
+        assert!(matches!(bed.set(face, ONE, "x"), Ok(Outcome::Written(Written::NotStored))));
+        let nowhere = "lolna1spectator_v4_current_game{'id':_1}{}";
+        assert!(matches!(bed.set(face, nowhere, "x"), Ok(Outcome::Written(Written::NotKept))));
     }
 }
 
