@@ -125,7 +125,6 @@ impl Pipeline {
     ) -> Option<Found> {
         let (loader, name) = quest.loader.zip(self.name_of(quest).ok())?;
         let Role::Lead(flying) = self.flights.join(name, moment, self.times.rules.timeout) else { return None };
-        self.counts.all.refreshes.one();
         let trip = Trip::new(self, quest, loader, flying).refreshing(longer);
         if A::LATER || trip.is_left() {
             trip.leave();

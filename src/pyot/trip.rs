@@ -216,6 +216,9 @@ impl Trip {
     fn load<A: Access>(&self, access: &A) -> Stage {
         let limit = self.pipeline.times.rules.timeout;
         self.pipeline.counts.all.loads.one();
+        if self.longer.is_some() {
+            self.pipeline.counts.all.refreshes.one();
+        }
         self.pipeline.count_load(false);
         self.flying.prolong(limit);
         let arrival = Arc::new(Arrival::default());

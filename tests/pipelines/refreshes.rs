@@ -65,6 +65,7 @@ fn a_refresh_takes_what_a_later_store_has() {
         bed.until("the fresh value", |bed| bed.read("memory", ONE).as_deref() == Some("fresh"));
         assert_eq!(loader.calls(), 0);
         bed.until("the landing", |bed| bed.flights.is_empty());
+        assert_eq!(bed.counts().all.refreshes, 0, "nothing was loaded");
         assert!((650_000..=660_000).contains(&bed.left("memory", ONE).unwrap()), "as long as there");
     }
 }
