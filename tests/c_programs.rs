@@ -7,6 +7,8 @@ mod common;
 mod driver;
 #[path = "c/given.rs"]
 mod given;
+#[path = "c/sentinels.rs"]
+mod sentinels;
 
 use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};

@@ -24,7 +24,8 @@ pub struct Given {
 }
 
 impl Given {
-    fn new(caches: &Value) -> Self {
+    /// These aliases, whose servers somebody else has started.
+    pub fn new(caches: &Value) -> Self {
         let mut caches = caches.as_object().unwrap().clone();
         for entry in caches.values_mut() {
             if entry.get("LARDER").is_none() {
