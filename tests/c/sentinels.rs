@@ -49,3 +49,25 @@ fn failover() {
     outcome.expect("no wrong value, and service was back");
     let _ = std::fs::remove_dir_all(folder);
 }
+
+/// A child makes connections of its own to what the Sentinels name, and the parent's are as they were.
+#[test]
+fn fork_over_sentinels() {
+    let service = Service::start("mymaster", 1, 1, None);
+    let program = build("tests/c/fork.c", Link::Dynamic);
+    let folder = folder_of_its_own("run");
+    let given = Given::new(&json!({
+        "file": {
+            "BACKEND": "django.core.cache.backends.filebased.FileBasedCache", "LOCATION": folder.join("files"),
+            "OPTIONS": {"MAX_ENTRIES": 1_000_000},
+        },
+        "memory": {"BACKEND": "django.core.cache.backends.locmem.LocMemCache", "OPTIONS": {"MAX_ENTRIES": 1_000_000}},
+        "primary": service.entry(&json!({"CLIENT_CLASS": DEFAULT})),
+        "replicas": service.entry(&json!({})),
+    }));
+    let arguments = [folder.to_str().unwrap(), "-"];
+    let outcome = driver::run_with_variables(&given.variables(), &program, &folder, &arguments);
+    println!("{}", outcome.said);
+    outcome.expect("noticed nothing");
+    let _ = std::fs::remove_dir_all(folder);
+}
