@@ -292,7 +292,11 @@ impl Store {
 
     /// A number as this store would hand it out.
     pub fn value_of(&self, number: &crate::value::Number) -> Result<Value> {
-        Ok(self.value(self.encode("incr", Input::Number(number))?))
+        let stored = self.encode("incr", Input::Number(number))?;
+        Ok(match number {
+            crate::value::Number::Int(_) => Value::of_int(stored, &self.facts),
+            crate::value::Number::Float(_) => self.value(stored),
+        })
     }
 
     /// A key of a listing, as a value.

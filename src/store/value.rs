@@ -6,7 +6,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 
 use super::spare;
-use crate::codec::{Codec, Glance, Input, json};
+use crate::codec::{Codec, Form, Glance, Input, json};
 use crate::error::{Error, Kind, Result};
 use crate::lock::OnceLock;
 use crate::stored::{Stored, StoredRef};
@@ -71,6 +71,16 @@ impl Value {
     /// A value over a copy of a few stored bytes.
     pub(super) fn small(stored: StoredRef<'_>, facts: Arc<Facts>) -> Self {
         Self { stored: Kept::Small(spare::copy(stored.bytes), stored.flags), facts, decoded: OnceLock::new() }
+    }
+
+    /// A value over an int that was just encoded, as `incr` answers it: an int in all caches, where django-valkey reads
+    /// back one below zero as a float (1.16).
+    pub(super) fn of_int(stored: Stored, facts: &Arc<Facts>) -> Self {
+        if facts.codec.form != Form::ValkeyNumbers {
+            return Self::new(stored, facts.clone());
+        }
+        let codec = Codec { form: Form::RedisIntegers, ..facts.codec.clone() };
+        Self::new(stored, Arc::new(Facts { codec, alias: facts.alias.clone(), herded: facts.herded }))
     }
 
     /// The serialised bytes as the backend has them.
