@@ -34,12 +34,17 @@ impl RedisServer {
 
     /// Starts a program that takes the same arguments.
     pub fn start_program(program: &Path, port: u16, password: Option<&str>) -> Self {
+        Self::start_with(program, port, password, &[])
+    }
+
+    /// The same with more arguments.
+    pub fn start_with(program: &Path, port: u16, password: Option<&str>, more: &[&str]) -> Self {
         let folder = private_folder();
         let mut command = Command::new(program);
         command.args(["--bind", "127.0.0.1", "--port", &port.to_string()]);
         command.args(["--save", "", "--appendonly", "no", "--daemonize", "no"]);
         command.arg("--unixsocket").arg(folder.join("redis.sock"));
-        command.arg("--dir").arg(&folder);
+        command.arg("--dir").arg(&folder).args(more);
         if let Some(password) = password {
             command.args(["--requirepass", password]);
         }

@@ -50,7 +50,8 @@ impl Server {
 
     /// A data server; a replica of another one, if there is one.
     pub fn data(port: u16, primary: Option<u16>) -> Self {
-        let mut arguments = vec!["--save", "", "--appendonly", "no", "--repl-diskless-sync-delay", "0"];
+        let mut arguments =
+            vec!["--save", "", "--appendonly", "no", "--repl-diskless-sync-delay", "0", "--databases", "200"];
         let primary = primary.map(|port| port.to_string());
         if let Some(primary) = &primary {
             arguments.extend(["--replicaof", "127.0.0.1", primary]);
@@ -91,6 +92,15 @@ impl Server {
     pub fn command(&self, arguments: &[&[u8]]) -> String {
         let answer = RedisClient::connect(self.port).try_command(arguments).unwrap_or_default();
         String::from_utf8_lossy(&answer).into_owned()
+    }
+}
+
+impl Server {
+    /// Empties a database.
+    pub fn flush(&self, database: u32) {
+        let mut client = RedisClient::connect(self.port);
+        client.command(&[b"SELECT", database.to_string().as_bytes()]);
+        client.command(&[b"FLUSHDB"]);
     }
 }
 

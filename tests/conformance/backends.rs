@@ -23,6 +23,8 @@ pub struct Backend {
     pub clear_answers_true: bool,
     /// Whether Python's `delete_many` answers a count.
     pub delete_many_counts: bool,
+    /// Calls that it cannot make: scenarios with one of them do not concern it.
+    pub lacks: &'static [&'static str],
 }
 
 /// Where a backend's data is.
@@ -32,6 +34,13 @@ pub enum At {
     Name,
     Directory,
     Redis,
+    /// So many databases of one Redis server, as django-redis' ShardClient has them.
+    Shards(usize),
+    /// A Redis server with values as HerdClient has them.
+    Herd,
+    /// A service that a Sentinel watches.
+    Sentinel,
+    Valkey,
     /// So many servers.
     Memcached(usize),
     Database(Engine),
@@ -50,8 +59,10 @@ const PYMEMCACHE: &str = "django.core.cache.backends.memcached.PyMemcacheCache";
 const PYLIBMC: &str = "django.core.cache.backends.memcached.PyLibMCCache";
 const DATABASE: &str = "django.core.cache.backends.db.DatabaseCache";
 
+const DJANGO_REDIS: &str = "django_redis.cache.RedisCache";
+
 /// Every backend of this library.
-pub const BACKENDS: [Backend; 14] = [
+pub const BACKENDS: [Backend; 19] = [
     Backend::plain("dummy", "dummy", "django.core.cache.backends.dummy.DummyCache", At::Nowhere),
     Backend::plain("locmem", "locmem", "django.core.cache.backends.locmem.LocMemCache", At::Name),
     Backend::plain("file", "file", "django.core.cache.backends.filebased.FileBasedCache", At::Directory),
@@ -59,9 +70,20 @@ pub const BACKENDS: [Backend; 14] = [
         clear_answers_true: true,
         ..Backend::plain("redis", "redis", "django.core.cache.backends.redis.RedisCache", At::Redis)
     },
+    Backend { delete_many_counts: true, ..Backend::plain("django_redis", "django_redis", DJANGO_REDIS, At::Redis) },
+    // the other clients of django-redis, and its descendant: the golden data has DefaultClient's answers only
     Backend {
         delete_many_counts: true,
-        ..Backend::plain("django_redis", "django_redis", "django_redis.cache.RedisCache", At::Redis)
+        ..Backend::with_twin("ShardClient", "django_redis", DJANGO_REDIS, At::Shards(3))
+    },
+    Backend { delete_many_counts: true, ..Backend::with_twin("HerdClient", "django_redis", DJANGO_REDIS, At::Herd) },
+    Backend {
+        delete_many_counts: true,
+        ..Backend::with_twin("SentinelClient", "django_redis", DJANGO_REDIS, At::Sentinel)
+    },
+    Backend {
+        delete_many_counts: true,
+        ..Backend::with_twin("django_valkey", "django_redis", "django_valkey.cache.ValkeyCache", At::Valkey)
     },
     Backend::plain("pymemcache", "pymemcache", PYMEMCACHE, At::Memcached(1)),
     Backend::plain("pymemcache, 3 servers", "pymemcache", PYMEMCACHE, At::Memcached(3)),
@@ -74,7 +96,14 @@ pub const BACKENDS: [Backend; 14] = [
     // the scenarios of every backend: those of MAX_ENTRIES say nothing of it
     Backend::with_twin("diskcache", "redis", "diskcache.DjangoCache", At::DiskCache),
     // a table of functions from C, which answers as Django's in-memory cache does, but never culls
-    Backend { like: "locmem", ..Backend::plain("plugged in from C", "redis", super::plugged::NAME, At::Name) },
+    Backend { like: "locmem", ..Backend::plain("plugged in from C", "redis", super::plugged::WHOLE, At::Name) },
+    // the same table with nothing but the functions that have to be there: what larder makes of them is what Django's base
+    // class makes of a backend that has no more, as its file cache (counting resets the time to live, pitfall 14)
+    Backend {
+        like: "file",
+        lacks: &["clear"],
+        ..Backend::plain("plugged in from C, the least", "redis", super::plugged::LEAST, At::Name)
+    },
 ];
 
 impl Backend {
@@ -88,6 +117,7 @@ impl Backend {
             has_twin: false,
             clear_answers_true: false,
             delete_many_counts: false,
+            lacks: &[],
         }
     }
 

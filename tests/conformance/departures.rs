@@ -37,9 +37,9 @@ impl Answer {
 }
 
 /// All of them.
-pub const DEPARTURES: [Departure; 8] = [
+pub const DEPARTURES: [Departure; 14] = [
     Departure {
-        backends: &["file"],
+        backends: &["file", "plugged in from C, the least"],
         scenario: "expired, then touch",
         step: 2,
         python: Answer::NoSuchKey,
@@ -60,17 +60,70 @@ pub const DEPARTURES: [Departure; 8] = [
     Departure { step: 12, python: Answer::Json("\"old\""), larder: Answer::Json("null"), ..TINY },
     Departure { step: 13, python: Answer::Refused, larder: Answer::Json("false"), ..TINY },
     Departure {
-        backends: &["plugged in from C"],
+        backends: &["plugged in from C", "plugged in from C, the least"],
         scenario: "random 10",
         step: 19,
         python: Answer::Json("true"),
         larder: Answer::Json("false"),
-        reason: "Django's in-memory cache keeps what was set with a time to live of 0, expired, and its delete finds it; a \
+        reason: "Django's in-memory and file caches keep what was set with a time to live of 0, expired, and their delete finds it; a \
                  backend that is plugged in is never given such a value: larder deletes the key instead",
     },
     Departure { step: 5, python: Answer::Refused, larder: Answer::Json("true"), ..ZERO_BY_DEFAULT },
     Departure { step: 6, python: Answer::Json("1"), larder: Answer::Json("null"), ..ZERO_BY_DEFAULT },
+    Departure {
+        scenario: "None is a value",
+        step: 4,
+        python: Answer::Json("{}"),
+        larder: Answer::Json(r#"{"n": null}"#),
+        ..NONE_IN_SHARDS
+    },
+    Departure {
+        scenario: "many",
+        step: 1,
+        python: Answer::Json(r#"{"a": 1, "b": "x"}"#),
+        larder: Answer::Json(r#"{"a": 1, "b": "x", "c": null}"#),
+        ..NONE_IN_SHARDS
+    },
+    Departure {
+        scenario: "many",
+        step: 7,
+        python: Answer::Json(r#"{"b": "x"}"#),
+        larder: Answer::Json(r#"{"b": "x", "c": null}"#),
+        ..NONE_IN_SHARDS
+    },
+    Departure {
+        scenario: "random 1",
+        step: 13,
+        python: Answer::Json(r#"{"zoe": 8, "soraka": 34}"#),
+        larder: Answer::Json(r#"{"zoe": 8, "janna": null, "soraka": 34}"#),
+        ..NONE_IN_SHARDS
+    },
+    Departure {
+        scenario: "random 8",
+        step: 22,
+        python: Answer::Json(r#"{"nunu": 50, "elise": 29}"#),
+        larder: Answer::Json(r#"{"vayne": null, "nunu": 50, "elise": 29}"#),
+        ..NONE_IN_SHARDS
+    },
+    Departure {
+        scenario: "random 11",
+        step: 20,
+        python: Answer::Json(r#"{"tristana": 92}"#),
+        larder: Answer::Json(r#"{"malphite": null, "tristana": 92}"#),
+        ..NONE_IN_SHARDS
+    },
 ];
+
+/// The rest of a departure about a None that ShardClient's `get_many` is asked for.
+const NONE_IN_SHARDS: Departure = Departure {
+    backends: &["ShardClient"],
+    scenario: "",
+    step: 0,
+    python: Answer::NoSuchKey,
+    larder: Answer::NoSuchKey,
+    reason: "django-redis' ShardClient leaves out of get_many what is None, although it is there, as no other client does; \
+             here it is a value as any other",
+};
 
 /// The rest of a departure about a time to live below a millisecond.
 const TINY: Departure = Departure {

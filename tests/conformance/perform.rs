@@ -1,8 +1,8 @@
 //! A step of a scenario as calls of the C API, and what they answer as Python would say it.
 
 use larder::capi::status::{
-    LARDER_EINVAL, LARDER_ETOOBIG, LARDER_ETYPE, LARDER_MISS, LARDER_NOT_KEPT, LARDER_NOT_STORED, LARDER_OK,
-    larder_status,
+    LARDER_EINVAL, LARDER_ETOOBIG, LARDER_ETYPE, LARDER_EUNSUPPORTED, LARDER_MISS, LARDER_NOT_KEPT, LARDER_NOT_STORED,
+    LARDER_OK, larder_status,
 };
 use larder::capi::upkeep::LARDER_CLEAR_EVERYTHING;
 use larder::error::Kind;
@@ -37,6 +37,7 @@ impl<'a> Performer<'a> {
             Err(failure) if failure.status == LARDER_ETYPE => Outcome::WrongType,
             Err(failure) if failure.status == LARDER_EINVAL => Outcome::Refused,
             Err(failure) if failure.status == LARDER_ETOOBIG => Outcome::TooBig,
+            Err(failure) if failure.status == LARDER_EUNSUPPORTED => Outcome::Unsupported,
             Err(failure) => Outcome::Other(format!("{failure:?}")),
         }
     }
@@ -101,6 +102,7 @@ impl<'a> Performer<'a> {
             Ok(Some(other)) => Outcome::Other(format!("{other:?}")),
             Ok(None) => Outcome::NoSuchKey,
             Err(error) if error.kind() == Kind::Type => Outcome::WrongType,
+            Err(error) if error.kind() == Kind::Unsupported => Outcome::Unsupported,
             Err(error) => Outcome::Other(error.to_string()),
         })
     }

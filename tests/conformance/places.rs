@@ -11,12 +11,17 @@ use super::common::mariadb::{self, MariaDbServer};
 use super::common::memcached::{MemcachedServer, locations};
 use super::common::postgres::{self, PostgresServer};
 use super::common::python::Partner;
-use super::common::redis::RedisServer;
-use super::common::{golden, golden_path};
+use super::common::redis::{RedisServer, free_port};
+use super::common::sentinels::Service;
+use super::common::{golden, golden_path, valkey};
 use super::scenario::Scenario;
 
 /// Databases of one Redis server.
 const DATABASES: usize = 16;
+
+/// CACHE_HERD_TIMEOUT in seconds: so long that HerdClient hardly ever asks for a value anew, which it does by chance
+/// (DR-42).
+const HERD_TIMEOUT: u32 = 10_000_000;
 
 /// Threads of the Python side.
 const PYTHON_THREADS: usize = 20;
@@ -24,6 +29,11 @@ const PYTHON_THREADS: usize = 20;
 /// Servers and folders for all runs; gone when dropped.
 pub struct Places {
     redis: Vec<RedisServer>,
+    /// For the other clients of django-redis, a database for each run and side.
+    shards: RedisServer,
+    herd: RedisServer,
+    service: Service,
+    valkey: RedisServer,
     memcached: Vec<MemcachedServer>,
     /// For scenarios that want servers of their own.
     more: Mutex<Vec<MemcachedServer>>,
@@ -40,8 +50,15 @@ impl Places {
         let runs = scenarios.len() * BACKENDS.iter().filter(|backend| backend.at == At::Redis).count();
         let folder = std::env::temp_dir().join(format!("larder-conformance-{}", std::process::id()));
         std::fs::create_dir(&folder).unwrap();
+        let with_databases = ["--databases", "1000"];
+        let redis = || RedisServer::start_with(Path::new("redis-server"), free_port(), None, &with_databases);
         let places = Self {
             redis: (0..runs.div_ceil(DATABASES)).map(|_| RedisServer::start()).collect(),
+            shards: redis(),
+            herd: redis(),
+            // without replicas, which are a moment behind: SentinelClient reads the primary then (DR-35)
+            service: Service::start("mymaster", 0, 1, None),
+            valkey: valkey::start_with(&with_databases),
             memcached: MemcachedServer::several(3, &[]),
             more: Mutex::new(Vec::new()),
             postgres: PostgresServer::start(),
@@ -70,17 +87,18 @@ impl Places {
                         table(twins_name(backend, number));
                     }
                 }
-                if backend.has_twin {
+                if backend.has_twin && scenario.concerns(backend) {
                     let mut entry = scenario.config.clone();
                     entry.insert("BACKEND".into(), backend.class.into());
                     entry.insert("LOCATION".into(), self.twins_location(backend, number));
+                    self.add_options(backend, &mut entry);
                     aliases.insert(twins_name(backend, number), entry.into());
                 }
             }
         }
         let mut partner = self.partner();
         let aliases = plain(&golden::write(&aliases.into()));
-        partner.must("setup", json!({"databases": databases, "aliases": aliases}));
+        partner.must("setup", json!({"databases": databases, "aliases": aliases, "herd_timeout": HERD_TIMEOUT}));
         partner.must("create_tables", json!({"places": tables}));
     }
 
@@ -99,8 +117,34 @@ impl Places {
     fn twins_location(&self, backend: &Backend, number: usize) -> Value {
         match backend.at {
             At::DiskCache => self.directory("python", number).to_str().unwrap().into(),
-            _ => twins_name(backend, number).into(),
+            _ => self.redis_location(backend, 2 * number + 1).unwrap_or_else(|| twins_name(backend, number).into()),
         }
+    }
+
+    /// The LOCATION of what other clients of django-redis have, for a run of either side.
+    fn redis_location(&self, backend: &Backend, run: usize) -> Option<Value> {
+        let number = |database: usize| u32::try_from(database).unwrap();
+        Some(match backend.at {
+            At::Shards(servers) => {
+                let databases = run * servers..(run + 1) * servers;
+                databases.map(|database| self.shards.url(number(database))).collect()
+            }
+            At::Herd => self.herd.url(number(run)).into(),
+            At::Sentinel => format!("redis://{}/{run}", self.service.name).into(),
+            At::Valkey => self.valkey.url(number(run)).replace("redis://", "valkey://").into(),
+            _ => return None,
+        })
+    }
+
+    /// What makes an entry one of another client of django-redis.
+    fn add_options(&self, backend: &Backend, entry: &mut Map<String, Value>) {
+        let options = match backend.at {
+            At::Shards(_) => json!({"CLIENT_CLASS": "django_redis.client.ShardClient"}),
+            At::Herd => json!({"CLIENT_CLASS": "django_redis.client.HerdClient"}),
+            At::Sentinel => self.service.entry(&json!({}))["OPTIONS"].clone(),
+            _ => return,
+        };
+        assert!(entry.insert("OPTIONS".into(), options).is_none(), "a scenario with OPTIONS: {entry:?}");
     }
 
     fn directory(&self, kind: &str, number: usize) -> PathBuf {
@@ -147,6 +191,11 @@ impl Places {
                 server.command(database, &[b"FLUSHDB"]);
                 entry.insert("LOCATION".into(), server.url(database).into());
             }
+            At::Shards(_) | At::Herd | At::Sentinel | At::Valkey => {
+                self.empty_databases(backend, 2 * number);
+                let location = self.redis_location(backend, 2 * number).unwrap();
+                entry.insert("LOCATION".into(), location);
+            }
             At::Memcached(servers) => {
                 if scenario.wants_a_server() {
                     let own = MemcachedServer::several(servers, &[]);
@@ -167,8 +216,27 @@ impl Places {
             }
         }
         entry.extend(scenario.config.clone());
+        self.add_options(backend, &mut entry);
         let caches = golden::write(&json!({"default": entry}));
-        format!(r#"{{"CACHES": {caches}, "DATABASES": {databases}, "USE_TZ": true, "TIME_ZONE": "UTC"}}"#)
+        format!(
+            r#"{{"CACHES": {caches}, "DATABASES": {databases}, "USE_TZ": true, "TIME_ZONE": "UTC",
+                "CACHE_HERD_TIMEOUT": {HERD_TIMEOUT}}}"#
+        )
+    }
+
+    fn empty_databases(&self, backend: &Backend, run: usize) {
+        let number = |database: usize| u32::try_from(database).unwrap();
+        match backend.at {
+            At::Shards(servers) => {
+                for database in run * servers..(run + 1) * servers {
+                    self.shards.command(number(database), &[b"FLUSHDB"]);
+                }
+            }
+            At::Herd => _ = self.herd.command(number(run), &[b"FLUSHDB"]),
+            At::Sentinel => self.service.servers[0].flush(number(run)),
+            At::Valkey => _ = self.valkey.command(number(run), &[b"FLUSHDB"]),
+            _ => {}
+        }
     }
 }
 

@@ -12,13 +12,15 @@ use larder::capi::sink::{larder_sink, larder_sink_write, larder_sink_write_key};
 use larder::capi::status::{LARDER_OK, larder_status};
 
 /// What CACHES calls it.
-pub const NAME: &str = "larders_own_tests.Table";
+pub const WHOLE: &str = "larders_own_tests.Table";
+/// And without the functions that may be left out.
+pub const LEAST: &str = "larders_own_tests.Least";
 
 type Write = unsafe extern "C" fn(*mut larder_sink, *const c_void, usize) -> larder_status;
 type WriteKey = unsafe extern "C" fn(*mut larder_sink, *const std::ffi::c_char, usize) -> larder_status;
 type BackendTable = unsafe extern "C" fn(Write, WriteKey, *mut *mut c_void) -> *const larder_backend_table;
 
-/// Registers it; taken back when dropped.
+/// Registers it in both forms; taken back when dropped.
 pub struct Registered(());
 
 impl Registered {
@@ -40,11 +42,14 @@ impl Registered {
             let function = libc::dlsym(loaded, c"backend_table".as_ptr());
             assert!(!function.is_null(), "the object has no backend_table");
             let backend_table = std::mem::transmute::<*mut c_void, BackendTable>(function);
-            let mut user_data = null_mut();
-            let table = backend_table(larder_sink_write, larder_sink_write_key, &raw mut user_data);
-            assert!(!table.is_null());
-            let status = larder_register_backend(name().as_ptr(), table, user_data, null_mut());
-            assert_eq!(status, LARDER_OK);
+            for name in [WHOLE, LEAST] {
+                let mut user_data = null_mut();
+                let whole = backend_table(larder_sink_write, larder_sink_write_key, &raw mut user_data);
+                assert!(!whole.is_null());
+                let table = if name == WHOLE { *whole } else { least(&*whole) };
+                let status = larder_register_backend(c(name).as_ptr(), &raw const table, user_data, null_mut());
+                assert_eq!(status, LARDER_OK);
+            }
         }
         std::fs::remove_file(object).unwrap();
         Self(())
@@ -53,14 +58,24 @@ impl Registered {
 
 impl Drop for Registered {
     fn drop(&mut self) {
-        // SAFETY: the name is a text with its end.
-        let status = unsafe { larder_unregister(name().as_ptr(), null_mut()) };
-        if !std::thread::panicking() {
-            assert_eq!(status, LARDER_OK);
+        for name in [WHOLE, LEAST] {
+            // SAFETY: the name is a text with its end.
+            let status = unsafe { larder_unregister(c(name).as_ptr(), null_mut()) };
+            if !std::thread::panicking() {
+                assert_eq!(status, LARDER_OK);
+            }
         }
     }
 }
 
-fn name() -> CString {
-    CString::new(NAME).unwrap()
+/// The functions that have to be there, and the one that frees.
+fn least(whole: &larder_backend_table) -> larder_backend_table {
+    let larder_backend_table { struct_size, free_user_data, open, close, get, set, touch, delete_key, .. } = *whole;
+    // SAFETY: a table of NULL is one that has no function.
+    let none: larder_backend_table = unsafe { std::mem::zeroed() };
+    larder_backend_table { struct_size, free_user_data, open, close, get, set, touch, delete_key, ..none }
+}
+
+fn c(name: &str) -> CString {
+    CString::new(name).unwrap()
 }

@@ -34,6 +34,8 @@ pub enum Outcome {
     Refused,
     /// A key that is too long for a table.
     TooBig,
+    /// Python's NotImplementedError.
+    Unsupported,
     /// Anything else.
     Other(String),
 }
@@ -69,6 +71,7 @@ impl Scenario {
     /// Whether the golden data has answers of this backend, or of the one that it is judged with.
     pub fn concerns(&self, backend: &Backend) -> bool {
         golden::list(&self.data["backends"]).iter().any(|name| golden::text(name) == backend.golden)
+            && !self.steps.iter().any(|step| backend.lacks.contains(&step.op()))
     }
 
     /// What Python's backend answered to a step.
@@ -101,6 +104,7 @@ impl Outcome {
                 | "OverflowError", // diskcache beyond the 64 bits of SQLite
             ) => Self::WrongType,
             Some("InvalidCacheKey" | "AllocationError") => Self::Refused, // pitfall 18: pylibmc's touch below zero
+            Some("NotImplementedError") => Self::Unsupported,             // DR-43
             Some(other) => Self::Other(other.to_owned()),
             None => Self::Json(golden::read(golden::text(&answer["json"]))),
         }
