@@ -18,6 +18,9 @@ pub const DOWN_AFTER: Duration = Duration::from_millis(700);
 /// first fails. Mostly it takes two seconds.
 pub const FAILOVER: Duration = Duration::from_secs(25);
 
+/// Where all listen.
+const IP: &str = "127.0.0.1";
+
 /// A redis-server, as a data server or as a Sentinel.
 pub struct Server {
     process: Option<Child>,
@@ -50,21 +53,32 @@ impl Server {
 
     /// A data server; a replica of another one, if there is one.
     pub fn data(port: u16, primary: Option<u16>) -> Self {
+        Self::data_at(IP, port, primary)
+    }
+
+    /// The same, that goes by this name.
+    fn data_at(host: &str, port: u16, primary: Option<u16>) -> Self {
         let mut arguments =
             vec!["--save", "", "--appendonly", "no", "--repl-diskless-sync-delay", "0", "--databases", "200"];
+        if host != IP {
+            // the name can have both addresses, in either order
+            arguments.extend(["--bind", IP, "-::1", "--replica-announce-ip", host]);
+        }
         let primary = primary.map(|port| port.to_string());
         if let Some(primary) = &primary {
-            arguments.extend(["--replicaof", "127.0.0.1", primary]);
+            arguments.extend(["--replicaof", host, primary]);
         }
         Self::start(port, &arguments, None)
     }
 
-    fn sentinel(service: &str, primary: u16, quorum: usize, password: Option<&str>) -> Self {
+    fn sentinel(service: &str, (host, primary): (&str, u16), quorum: usize, password: Option<&str>) -> Self {
+        let names = "sentinel resolve-hostnames yes\nsentinel announce-hostnames yes\n";
         let mut config = format!(
-            "sentinel monitor {service} 127.0.0.1 {primary} {quorum}\n\
+            "{}sentinel monitor {service} {host} {primary} {quorum}\n\
              sentinel down-after-milliseconds {service} {}\n\
              sentinel failover-timeout {service} 3000\n\
              sentinel parallel-syncs {service} 2\n",
+            if host == IP { "" } else { names },
             DOWN_AFTER.as_millis()
         );
         if let Some(password) = password {
@@ -119,6 +133,17 @@ fn private_folder() -> PathBuf {
     folder.to_owned()
 }
 
+/// A primary and its replicas, which have followed.
+fn with_replicas(host: &str, replicas: usize) -> Vec<Server> {
+    let mut servers = vec![Server::data_at(host, free_port(), None)];
+    let port = servers[0].port;
+    servers.extend((0..replicas).map(|_| Server::data_at(host, free_port(), Some(port))));
+    wait("the replicas are there", || {
+        servers[1..].iter().all(|server| server.command(&[b"INFO", b"replication"]).contains("link_status:up"))
+    });
+    servers
+}
+
 /// A service with its Sentinels.
 pub struct Service {
     pub name: String,
@@ -131,18 +156,40 @@ pub struct Service {
 impl Service {
     /// A primary, so many replicas, and so many Sentinels that want a password, where there is one. All know of all.
     pub fn start(name: &str, replicas: usize, sentinels: usize, password: Option<&str>) -> Self {
-        let primary = Server::data(free_port(), None);
-        let port = primary.port;
-        let mut servers = vec![primary];
-        servers.extend((0..replicas).map(|_| Server::data(free_port(), Some(port))));
-        wait("the replicas are there", || {
-            servers[1..].iter().all(|server| server.command(&[b"INFO", b"replication"]).contains("link_status:up"))
-        });
-        let quorum = sentinels / 2 + 1;
-        let sentinels: Vec<Server> = (0..sentinels).map(|_| Server::sentinel(name, port, quorum, password)).collect();
+        Self::start_at(IP, name, replicas, sentinels, password)
+    }
+
+    /// The same, whose servers go by the name of a host, which is what the Sentinels tell of them.
+    pub fn start_at(host: &str, name: &str, replicas: usize, sentinels: usize, password: Option<&str>) -> Self {
+        let servers = with_replicas(host, replicas);
+        let (port, quorum) = (servers[0].port, sentinels / 2 + 1);
+        let sentinel = |_| Server::sentinel(name, (host, port), quorum, password);
+        let sentinels: Vec<Server> = (0..sentinels).map(sentinel).collect();
         let service = Self { name: name.to_owned(), servers, sentinels, password: password.map(str::to_owned) };
         service.wait_until_all_know_all(replicas);
         service
+    }
+
+    /// Another service, which the same Sentinels watch: its servers, the primary first.
+    pub fn another(&self, name: &str, replicas: usize) -> Vec<Server> {
+        let servers = with_replicas(IP, replicas);
+        let (port, quorum) = (servers[0].port.to_string(), (self.sentinels.len() / 2 + 1).to_string());
+        for sentinel in &self.sentinels {
+            let down_after = DOWN_AFTER.as_millis().to_string();
+            for words in [
+                &["MONITOR", name, IP, &port, &quorum][..],
+                &["SET", name, "down-after-milliseconds", &down_after, "failover-timeout", "3000"],
+            ] {
+                let words: Vec<&[u8]> =
+                    std::iter::once("SENTINEL").chain(words.iter().copied()).map(str::as_bytes).collect();
+                assert_eq!(self.ask(sentinel, &words), "OK");
+            }
+            wait("the Sentinel knows the replicas", || {
+                let said = self.ask(sentinel, &[b"SENTINEL", b"MASTER", name.as_bytes()]);
+                said.contains(&format!("num-slaves {replicas} "))
+            });
+        }
+        servers
     }
 
     fn wait_until_all_know_all(&self, replicas: usize) {

@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 
 use crate::common::client::{Call, Context, Input, Store, Ttl, alone};
 use crate::common::python::Partner;
-use crate::common::sentinels::{Service, wait};
+use crate::common::sentinels::{Server, Service, wait};
 
 fn write(store: &Store, key: &str, value: &Value) {
     let value = value.to_string();
@@ -64,6 +64,78 @@ fn django_and_larder_share_a_service() {
                 })
         });
         wait("larder sees its own", || read(&store, "after") == Some(json!("ours")));
+        both_ways(&mut django, 2);
+    });
+}
+
+/// ShardClient whose shares are services, and HerdClient on a service's primary and replicas: django-redis' Sentinel factory
+/// can be used with each client.
+#[test]
+fn shards_and_herds_can_be_on_services() {
+    alone(|| {
+        let mut service = Service::start("one", 1, 3, None);
+        let other = service.another("two", 0);
+        let alias = |client: &str, locations: &[&str]| {
+            let client = format!("django_redis.client.{client}");
+            let mut entry = service.entry(&json!({"CLIENT_CLASS": client}));
+            entry["LOCATION"] = json!(locations);
+            entry["KEY_PREFIX"] = json!(client);
+            entry
+        };
+        let config = json!({"CACHES": {
+            "default": alias("DefaultClient", &["redis://one/0"]),
+            "shards": alias("ShardClient", &["redis://one/0", "redis://two/0"]),
+            "herd": alias("HerdClient", &["redis://one/0?is_master=1", "redis://one/0?is_master=0"]),
+        }});
+        let mut django = Partner::start("redis_sentinel/partner.py");
+        django.must("begin", json!({"config": config}));
+        let context = Context::open(&config.to_string()).unwrap();
+        let aliases = ["shards", "herd"];
+        let stores = aliases.map(|alias| context.store(alias).unwrap());
+        // so many keys that both services have some
+        let both_ways = |django: &mut Partner, round: i64| {
+            for (alias, store) in aliases.iter().zip(&stores) {
+                for number in 0..10 {
+                    let (ours, theirs) = (format!("ours {round} {number}"), format!("theirs {round} {number}"));
+                    write(store, &ours, &json!([round, number]));
+                    django.must("set", json!({"key": theirs, "value": [number, round], "alias": alias}));
+                    // the replicas that HerdClient reads are a moment behind
+                    wait("larder sees Django's", || read(store, &theirs) == Some(json!([number, round])));
+                    let end = std::time::Instant::now() + std::time::Duration::from_secs(30);
+                    while django.must("get", json!({"key": ours, "alias": alias})) != json!([round, number]) {
+                        assert!(std::time::Instant::now() < end, "Django does not see larder's");
+                    }
+                }
+            }
+        };
+        both_ways(&mut django, 1);
+        let shares = |servers: &Server| servers.command(&[b"DBSIZE"]).parse::<u64>().unwrap();
+        assert!(shares(&service.servers[0]) > 20 && shares(&other[0]) > 0, "one of the services has no keys");
+        let before = service.primary();
+        let index = service.servers.iter().position(|server| server.port == before).unwrap();
+        service.servers[index].kill();
+        // all shares are there for larder within the call's own time, whose it is
+        for (alias, store) in aliases.iter().zip(&stores) {
+            for number in 0..10 {
+                let key = format!("after {number}");
+                write(store, &key, &json!(alias));
+                wait("what was written can be read", || read(store, &key) == Some(json!(alias)));
+            }
+        }
+        wait("the first Sentinel knows too", || service.primary() != before);
+        // Django's first calls may fail
+        for alias in aliases {
+            let end = std::time::Instant::now() + std::time::Duration::from_secs(30);
+            for number in 0..10 {
+                let asked = json!({"key": format!("after {number}"), "alias": alias});
+                while django.ask("get", asked.clone()) != Ok(json!(alias)) {
+                    assert!(
+                        std::time::Instant::now() < end,
+                        "Django does not see what larder wrote after the failover"
+                    );
+                }
+            }
+        }
         both_ways(&mut django, 2);
     });
 }

@@ -162,3 +162,38 @@ fn operations_of_several_rounds_follow_too() {
         assert!(matches!(client.call(&Request::Ping, LONG).unwrap(), Reply::Done));
     }
 }
+
+/// `sentinel announce-hostnames yes`: what they tell are names, which are looked up.
+#[test]
+fn sentinels_can_tell_names_of_hosts() {
+    let mut service = Service::start_at("localhost", "mymaster", 1, 3, None);
+    let told = |service: &Service| {
+        let address: &[&[u8]] = &[b"SENTINEL", b"GET-MASTER-ADDR-BY-NAME", b"mymaster"];
+        service.ask(&service.sentinels[0], address)
+    };
+    assert!(told(&service).starts_with("localhost "), "{}", told(&service));
+    let clients = FACES.map(|face| Client::new(&service.entry(&json!({})), face));
+    for client in &clients {
+        client.set("k", "v");
+        client.sees("k", "v");
+    }
+    let before = service.primary();
+    let index = service.servers.iter().position(|server| server.port == before).unwrap();
+    service.servers[index].kill();
+    for client in &clients {
+        client.set("k", "w"); // as soon as there is a primary again
+        assert_eq!(client.get("k").as_deref(), Some("w"), "{:?}", client.face);
+    }
+    wait("the first Sentinel knows too", || service.primary() != before);
+    assert!(told(&service).starts_with("localhost "), "{}", told(&service));
+    // nobody is left: the call names the host
+    service.servers.iter_mut().for_each(crate::common::sentinels::Server::kill);
+    for client in &clients {
+        wait("the call says where nobody is", || {
+            let error = client.fails(Duration::from_millis(500));
+            assert!(error.is_retriable(), "{error}");
+            eprintln!("{:?} {}", client.face, error.clone().during("get"));
+            error.to_string().contains("localhost:") || error.reason().contains("no server of it")
+        });
+    }
+}

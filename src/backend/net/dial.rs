@@ -32,10 +32,12 @@ pub(super) async fn connect_for<P: Protocol>(
     deadline: &Deadline,
 ) -> Result<Dialled> {
     let mut dial = pin!(dial(task.shared.clone(), spawner, deadline));
+    let why = task.shared.healing.lock().why();
+    let doing = format!("{}{why}", doing(&task.shared.tools.endpoint.address));
     loop {
         task.listen();
         let now = Instant::now();
-        let next = task.sweep(now, doing(&task.shared.tools.endpoint.address)).unwrap_or(now + FAR);
+        let next = task.sweep(now, &doing).unwrap_or(now + FAR);
         let mut woken = pin!(task.shared.wake.notified());
         let mut timer = pin!(sleep_until(next.max(now + SWEEP_PAUSE).into()));
         let dialled = poll_fn(|context| {

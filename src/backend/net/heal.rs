@@ -2,7 +2,10 @@
 //! differ from client to client, so that those of a restarted server do not all come at the same moment.
 
 use std::hash::{BuildHasher, RandomState};
+use std::sync::Arc;
 use std::time::{Duration, Instant};
+
+use crate::error::Error;
 
 /// The first pause, which is doubled with each failure.
 const SHORTEST: Duration = Duration::from_millis(10);
@@ -22,6 +25,8 @@ pub(crate) struct Healing {
     not_before: Option<Instant>,
     /// When a connection was lost that had worked.
     lost: Option<Instant>,
+    /// Why there is none, by the last try.
+    why: Option<Arc<str>>,
 }
 
 impl Healing {
@@ -47,6 +52,18 @@ impl Healing {
     /// Whether the failures in a row have doubled since this last was so.
     pub(super) fn is_milestone(&self) -> bool {
         self.failures.is_power_of_two()
+    }
+
+    /// Remembers what the last try came to, for those whose deadline passes while they wait. One that moves names where
+    /// the server was looked for.
+    pub(super) fn note(&mut self, error: &Error) {
+        let place = error.server().map(|server| format!("{server}: ")).unwrap_or_default();
+        self.why = Some(format!("; the last try: {place}{}", error.reason()).into());
+    }
+
+    /// What there is to be said besides what a call waited for; empty where nothing has failed.
+    pub(super) fn why(&self) -> Arc<str> {
+        self.why.clone().unwrap_or_default()
     }
 
     /// Until when to wait.

@@ -145,8 +145,9 @@ impl<P: Protocol> Session<P> {
         task.complete(left.ended);
         shared.ill.store(true, Ordering::Relaxed);
         if !self.worked {
+            let error = error.at_server(&shown);
             not_connected(shared, &error, &deadline, !hopeless);
-            return hopeless.then(|| error.at_server(&shown));
+            return hopeless.then_some(error);
         }
         if gone > 0 {
             shared.tools.breaker.failed(&error, &deadline);

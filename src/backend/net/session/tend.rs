@@ -56,16 +56,19 @@ pub(in crate::backend::net) async fn run<P: Protocol>(mut task: Running<P>, spaw
 
 /// Waits until the server may be tried again; `true` if the task has ended meanwhile.
 async fn wait_for_turn<P: Protocol>(task: &mut Running<P>) -> bool {
-    let not_before = task.shared.healing.lock().not_before();
+    let (not_before, why) = {
+        let healing = task.shared.healing.lock();
+        (healing.not_before(), healing.why())
+    };
     let Some(turn) = not_before else { return false };
+    let doing = format!("waiting to connect again{why}");
     loop {
         let now = Instant::now();
         if now >= turn {
             return false;
         }
         task.listen();
-        let next =
-            task.sweep(now, "waiting to connect again").map_or(turn, |next| next.max(now + SWEEP_PAUSE).min(turn));
+        let next = task.sweep(now, &doing).map_or(turn, |next| next.max(now + SWEEP_PAUSE).min(turn));
         if task.end_if_over() {
             return true;
         }
@@ -82,6 +85,7 @@ pub(super) fn not_connected<P: Protocol>(shared: &Shared<P>, error: &Error, dead
     shared.ill.store(true, Ordering::Relaxed);
     let mut healing = shared.healing.lock();
     let pause = healing.failed(Instant::now(), shared.tools.whereabouts.is_some()).as_millis();
+    healing.note(error);
     // pauses are short while a server is looked for: not every try is worth a line
     let level = if waits && !healing.is_milestone() { Level::Debug } else { Level::Warning };
     drop(healing);
