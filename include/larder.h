@@ -1438,8 +1438,9 @@ typedef struct larder_backend_table {
                               struct larder_sink *const *sinks,
                               larder_status *statuses);
     /**
-     * Stores the bytes of several keys; a failure of one goes to its place in `statuses`, which are LARDER_OK before the
-     * call. Answers LARDER_OK, or a failure where none is known to be stored. NULL: one `set` after the other.
+     * Stores the bytes of several keys; a failure of one, or LARDER_NOT_KEPT, goes to its place in `statuses`, which are
+     * LARDER_OK before the call. Answers LARDER_OK, or a failure where none is known to be stored. NULL: one `set` after the
+     * other.
      */
     larder_status (*set_many)(void *instance,
                               const char *const *keys,

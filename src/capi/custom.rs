@@ -129,8 +129,9 @@ pub struct larder_backend_table {
             statuses: *mut larder_status,
         ) -> larder_status,
     >,
-    /// Stores the bytes of several keys; a failure of one goes to its place in `statuses`, which are LARDER_OK before the
-    /// call. Answers LARDER_OK, or a failure where none is known to be stored. NULL: one `set` after the other.
+    /// Stores the bytes of several keys; a failure of one, or LARDER_NOT_KEPT, goes to its place in `statuses`, which are
+    /// LARDER_OK before the call. Answers LARDER_OK, or a failure where none is known to be stored. NULL: one `set` after the
+    /// other.
     pub set_many: Option<
         unsafe extern "C" fn(
             instance: *mut c_void,

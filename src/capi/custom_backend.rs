@@ -234,7 +234,7 @@ impl Backend for Custom {
         let call = |own, left| unsafe { set(own, data, len, pointer(bytes), bytes.len(), ttl, flags, left) };
         match self.own.change(budget, call)? {
             LARDER_OK => Ok(Written::Stored),
-            LARDER_NOT_STORED => Ok(Written::NotStored),
+            LARDER_NOT_STORED if when != When::Always => Ok(Written::NotStored),
             LARDER_NOT_KEPT => Ok(Written::NotKept),
             other => self.own.strange("set", other),
         }

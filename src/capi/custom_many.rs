@@ -4,7 +4,7 @@ use std::ffi::{c_char, c_void};
 
 use super::call_out::{Output, pointer};
 use super::custom_backend::{Instance, maybe_done, parts, ttl_ms};
-use super::status::{LARDER_MISS, LARDER_OK, larder_status};
+use super::status::{LARDER_MISS, LARDER_NOT_KEPT, LARDER_OK, larder_status};
 use crate::backend::{Entry, Stored};
 use crate::error::{Error, Result};
 use crate::key::MadeKey;
@@ -56,11 +56,11 @@ impl Instance {
                 return self.strange("set_many", status);
             }
             let failure = |status: larder_status| match status {
-                failed if failed < 0 => Ok(Some(maybe_done(self.failed(failed)))),
-                0.. => Ok(None),
-                _ => self.strange("set_many", status),
+                LARDER_OK | LARDER_NOT_KEPT => None,
+                failed if failed < 0 => Some(maybe_done(self.failed(failed))),
+                other => self.strange::<()>("set_many", other).err(), // of this key alone
             };
-            statuses.into_iter().map(failure).collect()
+            Ok(statuses.into_iter().map(failure).collect())
         }))
     }
 

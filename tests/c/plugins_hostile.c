@@ -173,11 +173,49 @@ static larder_status lying_get_many(void *instance, const char *const *keys, con
     return told_status;
 }
 
+static larder_status lying_set(void *instance, const char *key, size_t key_len, const void *value, size_t value_len,
+                               int64_t ttl_ms, uint32_t flags, int64_t left_ms)
+{
+    (void)instance, (void)key, (void)key_len, (void)value, (void)value_len, (void)ttl_ms, (void)flags, (void)left_ms;
+    return told_status;
+}
+
+/* Says it of the second key only. */
+static larder_status lying_set_many(void *instance, const char *const *keys, const size_t *key_lens,
+                                    const void *const *values, const size_t *value_lens, size_t n, int64_t ttl_ms,
+                                    int64_t left_ms, larder_status *statuses)
+{
+    (void)instance, (void)keys, (void)key_lens, (void)values, (void)value_lens, (void)ttl_ms, (void)left_ms;
+    CHECK_NUMBER(2, n);
+    statuses[1] = told_status;
+    return LARDER_OK;
+}
+
 static larder_status lying_lock(void *instance, const char *key, size_t key_len, const char *token, size_t token_len,
                                 int32_t action, int64_t ttl_ms, int64_t left_ms)
 {
     (void)instance, (void)key, (void)key_len, (void)token, (void)token_len, (void)action, (void)ttl_ms, (void)left_ms;
     return told_status;
+}
+
+/* What a set answers that means nothing is a failure, also of one of many keys: else it would be taken for stored. */
+static void lies_about_sets(larder_status told)
+{
+    static const char *const keys[] = {"a", "b"};
+    static const void *const values[] = {"1", "2"};
+    static const size_t lens[] = {1, 1};
+    uint8_t failed[2] = {7, 7};
+    int is_fine = told == LARDER_OK || told == LARDER_NOT_KEPT;
+    larder_call only_new = LARDER_CALL_INIT;
+    told_status = told;
+    larder_status answer = larder_set(store, LARDER_LIT("k"), LARDER_LIT("1"), LARDER_JSON, 60000, NULL, NULL);
+    CHECK(is_fine ? answer == told : answer < 0);
+    only_new.flags = LARDER_CALL_NX;
+    answer = larder_set(store, LARDER_LIT("k"), LARDER_LIT("1"), LARDER_JSON, 60000, &only_new, NULL);
+    CHECK(is_fine || told == LARDER_NOT_STORED ? answer == told : answer < 0);
+    answer = larder_set_many(store, keys, lens, values, lens, 2, LARDER_JSON, 60000, NULL, failed, NULL);
+    CHECK(is_fine ? answer == LARDER_OK : answer < 0);
+    CHECK(failed[0] == 0 && failed[1] == !is_fine);
 }
 
 static void lies(void)
@@ -198,6 +236,8 @@ static void lies(void)
     table.incr = lying_incr;
     table.purge_expired = lying_purge;
     table.get_many = lying_get_many;
+    table.set = lying_set;
+    table.set_many = lying_set_many;
     table.lock = lying_lock;
     EXPECT(LARDER_OK, larder_register_backend("test.Backend", &table, &own, ERR));
     open_one(ONE(""));
@@ -223,7 +263,7 @@ static void lies(void)
         CHECK_NUMBER(status == LARDER_OK || status == LARDER_MISS, answer == LARDER_OK);
         for (int i = 0; i < 2; i++)
             larder_value_release(values[i]);
-        told_status = status;
+        lies_about_sets(status);
         if (status == LARDER_SKIPPED)
             continue;
         answer = larder_delete_many(store, keys, lens, 2, NULL, &removed, NULL);
