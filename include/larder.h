@@ -781,7 +781,9 @@ typedef struct larder_event {
      * LARDER_LOSSY. LARDER_OP_INCR_VERSION: the new version. LARDER_OP_GET_MANY: how many were found.
      * LARDER_OP_SET_MANY: how many failed. LARDER_OP_DELETE_MANY, _DELETE_PATTERN, _PURGE_EXPIRED: how many were removed.
      * LARDER_OP_KEYS: where the next page begins, 0 at the end. LARDER_OP_PIPELINE_GET_MANY: how many were found.
-     * LARDER_OP_PIPELINE_EXPIRE: how many were removed. Of a load: which, for larder_load_done.
+     * LARDER_OP_PIPELINE_EXPIRE: how many were removed. LARDER_OP_PIPELINE_GET, _GET_OR_LOAD: 1 where this operation has
+     * begun to have the value loaded anew (GRACE_MS, EARLY), so that with LARDER_CALL_LOAD_EVENT a load can still come;
+     * else 0. Of a load: which, for larder_load_done.
      */
     int64_t number;
     /**

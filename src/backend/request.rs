@@ -158,6 +158,8 @@ pub struct Leveled {
     pub level: Option<usize>,
     /// It is over, and is being loaded anew.
     pub stale: bool,
+    /// Whoever got it has begun to have it loaded anew, and has not waited for that.
+    pub refreshing: bool,
 }
 
 /// An answer to another request.

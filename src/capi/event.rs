@@ -56,7 +56,9 @@ pub struct larder_event {
     /// LARDER_LOSSY. LARDER_OP_INCR_VERSION: the new version. LARDER_OP_GET_MANY: how many were found.
     /// LARDER_OP_SET_MANY: how many failed. LARDER_OP_DELETE_MANY, _DELETE_PATTERN, _PURGE_EXPIRED: how many were removed.
     /// LARDER_OP_KEYS: where the next page begins, 0 at the end. LARDER_OP_PIPELINE_GET_MANY: how many were found.
-    /// LARDER_OP_PIPELINE_EXPIRE: how many were removed. Of a load: which, for larder_load_done.
+    /// LARDER_OP_PIPELINE_EXPIRE: how many were removed. LARDER_OP_PIPELINE_GET, _GET_OR_LOAD: 1 where this operation has
+    /// begun to have the value loaded anew (GRACE_MS, EARLY), so that with LARDER_CALL_LOAD_EVENT a load can still come;
+    /// else 0. Of a load: which, for larder_load_done.
     pub number: i64,
     /// LARDER_OP_GET, LARDER_OP_SESSION, LARDER_OP_PIPELINE_GET, LARDER_OP_GET_OR_LOAD: the value. LARDER_OP_INCR: the
     /// new number, whatever its size. LARDER_OP_LOCK: the token.
@@ -301,6 +303,7 @@ impl larder_event {
         self.status = match outcome {
             ask::Outcome::Value(found) => {
                 self.level = pipeline::level_of(found.as_ref());
+                self.number = i64::from(found.as_ref().is_some_and(|found| found.refreshing));
                 let status = pipeline::status_of(found.as_ref());
                 self.value = found.map_or(std::ptr::null_mut(), |found| larder_value::into_raw(found.value));
                 status

@@ -163,6 +163,8 @@ pub struct Found {
     pub level: Option<usize>,
     /// It is over, and is being loaded anew (grace).
     pub stale: bool,
+    /// This call has begun to have it loaded anew, and has not waited for that (grace, early).
+    pub refreshing: bool,
     /// Which store's form it is in: that of the store that had it, or where it was loaded of one that could write it.
     pub form_of: usize,
 }
@@ -170,7 +172,8 @@ pub struct Found {
 impl Found {
     /// The same, for an answer.
     pub(super) fn leveled(&self) -> Leveled {
-        Leveled { stored: self.value.kept(), form_of: self.form_of, level: self.level, stale: self.stale }
+        let Self { form_of, level, stale, refreshing, .. } = *self;
+        Leveled { stored: self.value.kept(), form_of, level, stale, refreshing }
     }
 }
 

@@ -1,6 +1,7 @@
 //! Several stores in order, and a loader behind them (PY-P).
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use super::access::{Access, Later, Now, now};
@@ -277,6 +278,9 @@ impl Pipeline {
         ask: &Ask,
     ) -> Result<Outcome> {
         let deadline = self.budget(&operation, ask).fixed_since(began).start();
+        let refreshes = AtomicBool::new(false);
+        let noted =
+            |found: Option<Found>| found.map(|found| Found { refreshing: refreshes.load(Ordering::Relaxed), ..found });
         let about = |token| Quest {
             token,
             endpoint: None,
@@ -286,11 +290,12 @@ impl Pipeline {
             loader: None,
             deadline,
             began,
+            refreshes: Some(&refreshes),
         };
         let loader = self.loader_of(ask);
         let by_endpoint = |token| Quest { endpoint: self.endpoints.find(token, &self.model), loader, ..about(token) };
         Ok(match operation {
-            Operation::Get { token } => Outcome::Value(self.get(access, &by_endpoint(token)).await?),
+            Operation::Get { token } => Outcome::Value(noted(self.get(access, &by_endpoint(token)).await?)),
             Operation::GetMany { tokens } => {
                 let quests: Vec<_> = tokens.iter().map(|token| by_endpoint(*token)).collect();
                 Outcome::Values(self.get_many(access, &quests).await?)
@@ -308,7 +313,7 @@ impl Pipeline {
             Operation::Expire => Outcome::Removed(self.expire(access, &about(TokenRef::from(""))).await?),
             Operation::GetOrLoad { key, ttl } => {
                 let quest = Quest { ttl: Some(ttl), loader, ..about(TokenRef::from(key)) };
-                Outcome::Value(self.get(access, &quest).await?)
+                Outcome::Value(noted(self.get(access, &quest).await?))
             }
         })
     }

@@ -1,7 +1,7 @@
 //! For how long a store keeps what, and when a value is over (PY-E, PY-S4).
 
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use super::ask::TokenRef;
@@ -44,6 +44,8 @@ pub(super) struct Quest<'a> {
     pub deadline: Deadline,
     /// When the call began.
     pub began: Instant,
+    /// To be set where a value is loaded anew that the call does not wait for.
+    pub refreshes: Option<&'a AtomicBool>,
 }
 
 /// Whether a store keeps an endpoint.

@@ -1,6 +1,7 @@
 //! One load for all who miss one token: who leads, who waits, and what they are told.
 
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::time::Instant;
 
 use super::access::Access;
@@ -126,15 +127,21 @@ impl Pipeline {
         let (loader, name) = quest.loader.zip(self.name_of(quest).ok())?;
         let Role::Lead(flying) = self.flights.join(name, moment, self.times.rules.timeout) else { return None };
         let trip = Trip::new(self, quest, loader, flying).refreshing(longer);
-        if A::LATER || trip.is_left() {
+        let goes_on = |trip: Trip| {
+            if let Some(begun) = quest.refreshes {
+                begun.store(true, Ordering::Relaxed);
+            }
             trip.leave();
+        };
+        if A::LATER || trip.is_left() {
+            goes_on(trip);
             return None;
         }
         match trip.go(access, Some(quest.deadline.end())).await {
             Ok(Landing::Value(leveled)) => self.shown(leveled).ok(),
             Ok(_) => None, // the old value is better than that
             Err(trip) if trip.is_left() => {
-                trip.leave();
+                goes_on(*trip);
                 None
             }
             Err(trip) => {
@@ -162,7 +169,9 @@ impl Pipeline {
         let mut failure = None;
         for (form_of, level) in self.levels.iter().enumerate() {
             match level.store.encoded(input.as_input()) {
-                Ok(stored) => return Landing::Value(Leveled { stored, form_of, level: None, stale: false }),
+                Ok(stored) => {
+                    return Landing::Value(Leveled { stored, form_of, level: None, stale: false, refreshing: false });
+                }
                 Err(error) => failure = failure.or(Some(error)),
             }
             if matches!(input, OwnedInput::Stored(_) | OwnedInput::Ready(_)) {
@@ -174,9 +183,9 @@ impl Pipeline {
 
     /// A value of an answer.
     pub(super) fn shown(&self, leveled: Leveled) -> Result<Found> {
-        let Leveled { stored, form_of, level, stale } = leveled;
+        let Leveled { stored, form_of, level, stale, refreshing } = leveled;
         let store = self.levels.get(form_of).map(|level| &level.store).ok_or_else(unexpected)?;
-        Ok(Found { value: store.shown(stored)?, level, stale, form_of })
+        Ok(Found { value: store.shown(stored)?, level, stale, refreshing, form_of })
     }
 
     fn name_of(&self, quest: &Quest<'_>) -> Result<Name> {

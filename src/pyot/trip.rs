@@ -156,6 +156,7 @@ impl Trip {
             loader: Some(&self.loader),
             deadline: Budget::new(time).fixed_since(began).start(),
             began,
+            refreshes: None,
         }
     }
 

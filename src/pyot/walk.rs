@@ -45,7 +45,7 @@ pub(super) enum Accept {
 
 impl Seen {
     pub fn found(self) -> Found {
-        Found { value: self.value, level: Some(self.level), stale: self.stale, form_of: self.level }
+        Found { value: self.value, level: Some(self.level), stale: self.stale, refreshing: false, form_of: self.level }
     }
 }
 

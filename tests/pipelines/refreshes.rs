@@ -24,16 +24,17 @@ fn what_just_expired_is_served_while_one_caller_loads_it_anew() {
         let bed = Bed::loading(&with(&json!({"GRACE_MS": 600_000})), loader.clone());
         // a value that is over, as larder has written it two minutes ago
         bed.put("memory", ONE, "old", Ttl::Millis(590_000));
-        for _ in 0..3 {
+        for round in 0..3 {
             let found = bed.get(face, ONE).unwrap().unwrap();
             assert_eq!((text(&found), found.level, found.stale), ("old".to_owned(), Some(0), true));
+            assert_eq!(found.refreshing, round == 0, "one of them has it loaded");
         }
         receiver.recv_timeout(LONG).unwrap().done(loaded("new"));
         bed.until("the new value", |bed| bed.read("memory", ONE).as_deref() == Some("new"));
         bed.until("the landing", |bed| bed.flights.is_empty());
         assert_eq!((loader.calls(), bed.counts().all.refreshes, bed.counts().all.stale), (1, 1, 3));
         let found = bed.get(face, ONE).unwrap().unwrap();
-        assert_eq!((text(&found), found.stale), ("new".to_owned(), false));
+        assert_eq!((text(&found), found.stale, found.refreshing), ("new".to_owned(), false, false));
         // it is kept for as much longer
         assert!((710_000..=720_000).contains(&bed.left("memory", ONE).unwrap()));
         assert!((710_000..=720_000).contains(&bed.left("file", ONE).unwrap()));

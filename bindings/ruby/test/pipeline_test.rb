@@ -60,6 +60,33 @@ class PipelineTest < LarderTest
     graced&.close
   end
 
+  # Its chance grows with the time that loads take.
+  def test_a_value_is_loaded_early
+    store = { "BACKEND" => "pyot.stores.Omnistone", "EXPIRATIONS" => { "summoner_v4_by_name" => 60 } }
+    pipelines = { "LOL" => { "PIPELINE" => [store], "LOAD" => { "EARLY" => 100 } } }
+    eager = Larder::Context.open("CACHES" => CACHES, "PIPELINES" => pipelines)
+    count = 0
+    slow = lambda do |_token|
+      sleep 0.5
+      count += 1
+    end
+    pipeline = eager.pipeline("LOL", &slow)
+    stored = -> { pipeline.get(summoner("Ahri"), load: false) }
+    assert_equal [1, :loaded, false], pipeline.find(summoner("Ahri")).to_a
+    100.times do
+      assert_equal [1, 0, false], pipeline.find(summoner("Ahri")).to_a
+      break if count > 1
+    end
+    assert_equal 2, count
+    assert_equal 1, pipeline.stats.refreshes
+    deadline = Process.clock_gettime(Process::CLOCK_MONOTONIC) + 5
+    sleep 0.01 while stored.call == 1 && Process.clock_gettime(Process::CLOCK_MONOTONIC) < deadline
+    assert_equal 2, stored.call
+  ensure
+    pipeline&.close
+    eager&.close
+  end
+
   def test_operations_on_the_stores
     pipeline = open_pipeline
     assert pipeline.set(summoner("Azir"), "text")

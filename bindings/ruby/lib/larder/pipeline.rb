@@ -49,8 +49,8 @@ module Larder
   # Gets with a block as the loader. They go through a completion queue of their own, so that the block is called by Ruby
   # alone, on the thread (and fiber) that asks, with nothing of C's below it: it can raise, be interrupted, and leave.
   module Loading
-    # How long a refresh may take to be asked for, in seconds.
-    REFRESH_WAIT = 0.05
+    # How long a load that is to come is waited for, in seconds. Where another store has a fresh value none does.
+    REFRESH_WAIT = 0.25
     # Loads that this fiber is inside of.
     INSIDE = :larder_loads
 
@@ -68,7 +68,7 @@ module Larder
       loop do
         queue.take(max: 1).each do |event|
           unless event.load
-            refresh(queue, inside, key) { |token| yield token } if event.status == STALE
+            refresh(queue, inside, key) { |token| yield token } if event.number == 1
             return event
           end
           serve(event.load, inside, key) { |token| yield token }
@@ -78,8 +78,7 @@ module Larder
       queue&.close
     end
 
-    # The get that is to load a stale value anew does so before it hands that out: afterwards nobody would. Others, to whom
-    # no such load comes, wait a moment for it.
+    # The get that is to load a value anew (grace, early) does so before it hands the old one out: afterwards nobody would.
     def refresh(queue, inside, key)
       queue.take(max: 1, timeout: REFRESH_WAIT).each do |event|
         serve(event.load, inside, key) { |token| yield token } if event.load

@@ -14,7 +14,7 @@ module Larder
   # queue belongs to the process that opened it: in a forked child it raises ForkedError; open another one there.
   class Queue
     # How an operation ended. `status` is what the function of the same name answers; `value` what a get found, or the
-    # new number of an incr, or a lock's token; `number` the other numbers; `error` an Error, else nil. `level` is the store
+    # new number of an incr, or a lock's token; `number` the other numbers, as larder_event in larder.h has them; `error` an Error, else nil. `level` is the store
     # of a pipeline that had the value, from 0, or -1 where it was loaded. Where `load` is not nil, nothing has ended:
     # it is a Load that waits for an answer, and the request's own event follows.
     Event = Struct.new(:operation, :tag, :op, :status, :value, :number, :error, :level, :load) do
