@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use tokio::sync::oneshot;
 
 use super::operation::UserKey;
-use super::{Call, Store, Value};
+use super::{Call, Store, Value, value};
 use crate::backend::{Answer, Backend, Capability, LockAction, Reply, Request, Sink, Stored, Ticket, unsupported};
 use crate::codec::Input;
 use crate::error::{Error, Kind, Result};
@@ -194,7 +194,9 @@ impl Store {
         let mut answer = take(&mut locking);
         loop {
             match locking.next(answer) {
-                Next::Done(held) => return Ok(self.told("lock", held)?.then(|| self.value(token))),
+                Next::Done(held) => {
+                    return Ok(self.told("lock", held)?.then(|| Value::of_told(token, &self.alias.name)));
+                }
                 Next::Pause(_) if !goes_on() => return self.told("lock", Err(shut_down())),
                 Next::Pause(pause) => {
                     timeout::pause(pause);
@@ -257,7 +259,7 @@ impl Store {
         self.has_locks("lock")?;
         let named = |error| self.named("lock", error);
         let (ttl, token) = (life(ttl).map_err(named)?, fresh_token().map_err(named)?);
-        let value = self.encode("lock", Input::Text(&token))?;
+        let value = value::told(Input::Text(&token)).map_err(named)?;
         let key = self.made("lock", user)?;
         Ok((Locking::new((key, token, ttl), wait, budget, self.alias.settings.budget), value))
     }

@@ -302,7 +302,8 @@ impl Store {
     /// A key of a listing, as a value.
     pub fn value_of_key(&self, key: &[u8]) -> Result<Value> {
         let input = std::str::from_utf8(key).map_or(Input::Bytes(key), Input::Text);
-        Ok(self.value(self.encode("keys", input)?))
+        let stored = value::told(input).map_err(|error| self.named("keys", error))?;
+        Ok(Value::of_told(stored, &self.alias.name))
     }
 
     #[inline]

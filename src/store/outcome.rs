@@ -216,7 +216,9 @@ impl Store {
             (Asked::Get, Reply::Value(stored)) => Outcome::Value(read(stored)?),
             (Asked::Session, Reply::Value(stored)) => Outcome::Value(read(stored)?.filter(session::is_a_session)),
             (Asked::Set | Asked::Add, Reply::Written(written)) => Outcome::Written(written),
-            (Asked::Lock, Reply::Value(token)) => Outcome::Locked(token.map(|token| self.value(token))),
+            (Asked::Lock, Reply::Value(token)) => {
+                Outcome::Locked(token.map(|token| Value::of_told(token, &self.alias.name)))
+            }
             (Asked::Expire | Asked::ExpireAt | Asked::Persist, Reply::Touched(touched)) => Outcome::Touched(touched),
             (Asked::Ttl, Reply::Left(left)) => Outcome::Left(left),
             (Asked::Delete | Asked::Has | Asked::Unlock | Asked::ExtendLock, Reply::Found(found)) => {

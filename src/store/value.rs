@@ -10,7 +10,7 @@ use crate::codec::{Codec, Form, Glance, Input, json};
 use crate::error::{Error, Kind, Result};
 use crate::lock::OnceLock;
 use crate::stored::{Stored, StoredRef};
-use crate::value::{Number, Tree, ValueKind};
+use crate::value::{Limits, Number, Tree, ValueKind};
 
 /// No `None` takes more bytes, however it is serialised and compressed.
 const LONGEST_NONE: usize = 128;
@@ -38,6 +38,15 @@ pub struct Facts {
     pub alias: Arc<str>,
     /// Whether values may have a soft deadline beside them (DR-40).
     pub herded: bool,
+}
+
+/// How larder writes what it tells itself, such as keys of listings and tokens of locks: no serializer of the alias's is
+/// needed for that, and its bounds for values say nothing of it.
+const TOLD: Codec = Codec::pickling(5, Form::Pickle, Limits { bytes: usize::MAX, nodes: 16, depth: 2 });
+
+/// The bytes under which larder tells a text itself.
+pub(super) fn told(input: Input<'_>) -> Result<Stored> {
+    TOLD.encode(input)
 }
 
 /// A stored value. Accessors may be called from any thread at once; what they show lives as long as the value.
@@ -71,6 +80,11 @@ impl Value {
     /// A value over a copy of a few stored bytes.
     pub(super) fn small(stored: StoredRef<'_>, facts: Arc<Facts>) -> Self {
         Self { stored: Kept::Small(spare::copy(stored.bytes), stored.flags), facts, decoded: OnceLock::new() }
+    }
+
+    /// A value over bytes that [`told`] has made.
+    pub(super) fn of_told(stored: Stored, alias: &Arc<str>) -> Self {
+        Self::new(stored, Arc::new(Facts { codec: TOLD, alias: alias.clone(), herded: false }))
     }
 
     /// A value over an int that was just encoded, as `incr` answers it: an int in all caches, where django-valkey reads

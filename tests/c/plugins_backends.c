@@ -151,6 +151,58 @@ static void stored_is(const larder_store *store, const char *key, const char *wa
     larder_value_release(value);
 }
 
+static char told_token[64];
+static counter told = COUNTER_INIT;
+
+static void on_lock(void *user_data, larder_op op, larder_status status, const larder_value *value,
+                    const larder_error *error)
+{
+    const char *text = NULL;
+    size_t len = 0;
+    (void)user_data, (void)op, (void)error;
+    CHECK_NUMBER(LARDER_OK, status);
+    EXPECT(LARDER_OK, larder_value_text(value, &text, &len, ERR));
+    CHECK_NUMBER(32, len);
+    memcpy(told_token, text, len);
+    count_one(&told);
+}
+
+/* A token and the keys of a listing are no values of the alias's: no serializer and no limit for values has a say in them. */
+static void tokens_and_listed_keys_are_larders(const larder_context *context, const larder_store *store, own_all *all)
+{
+    larder_value *token = NULL;
+    larder_queue *queue = NULL;
+    larder_request keys = LARDER_REQUEST_INIT;
+    larder_event event;
+    const char *text = NULL;
+    size_t len = 0, n = 0;
+    int calls = all->serializer.calls + all->compressor.calls;
+
+    all->serializer.answer = all->compressor.answer = LARDER_EIO;
+    EXPECT(LARDER_OK, larder_lock(store, LARDER_LIT("l"), 60000, 0, NULL, &token, ERR));
+    EXPECT(LARDER_OK, larder_value_text(token, &text, &len, ERR));
+    CHECK_NUMBER(32, len);
+    EXPECT(LARDER_OK, larder_unlock(store, LARDER_LIT("l"), text, len, NULL, ERR));
+    larder_value_release(token);
+    EXPECT(LARDER_OK, larder_lock_cb(store, LARDER_LIT("l"), 60000, 0, NULL, on_lock, NULL, NULL, ERR));
+    wait_for(&told, 1);
+    EXPECT(LARDER_OK, larder_queue_open(context, 8, 0, &queue, ERR));
+    keys.operation = LARDER_OP_KEYS;
+    keys.store = store;
+    keys.key = "*";
+    keys.key_len = 1;
+    EXPECT(LARDER_OK, larder_submit(queue, &keys, 1, sizeof keys, NULL, ERR));
+    EXPECT(LARDER_OK, larder_queue_poll(queue, &event, 1, sizeof event, 10000, &n, ERR));
+    CHECK(n == 1 && event.status == LARDER_OK && event.n == 1);
+    EXPECT(LARDER_OK, larder_value_text(event.values[0], &text, &len, ERR));
+    CHECK(len == 1 && text[0] == 'l');
+    larder_events_clear(&event, 1, sizeof event);
+    CHECK_NUMBER(LARDER_OK, larder_queue_close(queue));
+    EXPECT(LARDER_OK, larder_unlock(store, LARDER_LIT("l"), told_token, 32, NULL, ERR));
+    CHECK_NUMBER(calls, all->serializer.calls + all->compressor.calls);
+    all->serializer.answer = all->compressor.answer = 0;
+}
+
 static void on_redis(const char *url)
 {
     own_all all;
@@ -167,7 +219,8 @@ static void on_redis(const char *url)
     snprintf(text, sizeof text,
              "{\"default\": {\"BACKEND\": \"django_redis.cache.RedisCache\", \"LOCATION\": \"%s\","
              "  \"KEY_FUNCTION\": \"test.keys\", \"KEY_PREFIX\": \"p*\","
-             "  \"OPTIONS\": {\"SERIALIZER\": \"test.Serializer\", \"COMPRESSOR\": \"test.Compressor\"}},"
+             "  \"OPTIONS\": {\"SERIALIZER\": \"test.Serializer\", \"COMPRESSOR\": \"test.Compressor\"},"
+             "  \"LARDER\": {\"MAX_VALUE_BYTES\": 30}},"
              " \"core\": {\"BACKEND\": \"django.core.cache.backends.redis.RedisCache\", \"LOCATION\": \"%s\","
              "  \"OPTIONS\": {\"serializer\": \"test.Serializer\"}}}",
              url, url);
@@ -206,6 +259,7 @@ static void on_redis(const char *url)
     EXPECT(LARDER_OK, larder_set(core, LARDER_LIT("t"), LARDER_LIT("short"), LARDER_TEXT, 60000, NULL, ERR));
     stored_is(core, ":1:t", "2short");
     EXPECT(LARDER_OK, larder_clear(store, LARDER_CLEAR_EVERYTHING, NULL, ERR));
+    tokens_and_listed_keys_are_larders(own, store, &all);
     larder_store_close(store);
     larder_store_close(core);
     shut_down(own);
