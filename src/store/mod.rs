@@ -292,11 +292,7 @@ impl Store {
 
     /// A number as this store would hand it out.
     pub fn value_of(&self, number: &crate::value::Number) -> Result<Value> {
-        let stored = self.encode("incr", Input::Number(number))?;
-        Ok(match number {
-            crate::value::Number::Int(_) => Value::of_int(stored, &self.facts),
-            crate::value::Number::Float(_) => self.value(stored),
-        })
+        Ok(Value::of_sum(self.encode("incr", Input::Number(number))?, &self.facts))
     }
 
     /// A key of a listing, as a value.

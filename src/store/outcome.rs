@@ -231,7 +231,7 @@ impl Store {
                 Outcome::Sum(Some(self.value_of(&Number::Int(sum.into()))?))
             }
             (Asked::Incr, Reply::Counted(Counted::Missing)) => Outcome::Sum(None),
-            (Asked::Incr, Reply::Value(stored)) => Outcome::Sum(stored.map(|stored| self.value(stored))),
+            (Asked::Incr, Reply::Value(sum)) => Outcome::Sum(sum.map(|sum| Value::of_sum(sum, &self.facts))),
             (Asked::IncrVersion, Reply::Counted(Counted::Now(version))) => Outcome::Version(Some(version)),
             (Asked::IncrVersion, Reply::Counted(Counted::Missing)) => Outcome::Version(None),
             (Asked::GetMany, Reply::Values(stored)) => {

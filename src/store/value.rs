@@ -6,7 +6,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 
 use super::spare;
-use crate::codec::{Codec, Form, Glance, Input, json};
+use crate::codec::{Codec, Form, Glance, Input, json, raw};
 use crate::error::{Error, Kind, Result};
 use crate::lock::OnceLock;
 use crate::stored::{Stored, StoredRef};
@@ -87,10 +87,10 @@ impl Value {
         Self::new(stored, Arc::new(Facts { codec: TOLD, alias: alias.clone(), herded: false }))
     }
 
-    /// A value over an int that was just encoded, as `incr` answers it: an int in all caches, where django-valkey reads
-    /// back one below zero as a float (1.16).
-    pub(super) fn of_int(stored: Stored, facts: &Arc<Facts>) -> Self {
-        if facts.codec.form != Form::ValkeyNumbers {
+    /// A value over a number that was just encoded, as `incr` answers it: an int is one in all caches, where django-valkey
+    /// reads back one below zero as a float (1.16).
+    pub(super) fn of_sum(stored: Stored, facts: &Arc<Facts>) -> Self {
+        if facts.codec.form != Form::ValkeyNumbers || raw::int(&stored.bytes).is_none() {
             return Self::new(stored, facts.clone());
         }
         let codec = Codec { form: Form::RedisIntegers, ..facts.codec.clone() };

@@ -4,14 +4,19 @@
 
 #[path = "../common/mod.rs"]
 mod common;
+#[path = "../redis_clients/store.rs"]
+#[allow(dead_code)] // each test program uses its own part
+mod store;
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use common::client::{Call, Context, Input, Store, Ttl, alone};
+use common::flight::FACES;
 use common::python::Partner;
 use common::redis::RedisServer;
 use larder::capi::status::{LARDER_EUNDECODABLE, LARDER_OK};
 use serde_json::{Map, Value, json};
+use store::{Client, millis};
 
 const SERIALIZERS: [&str; 5] = [
     "pickle.PickleSerializer",
@@ -89,6 +94,7 @@ const FOREIGN: [&[u8]; 24] = [
 struct World {
     partner: Partner,
     context: Context,
+    config: String,
     server: RedisServer,
 }
 
@@ -116,8 +122,9 @@ impl World {
         }
         let mut partner = Partner::start("django_valkey/side.py");
         partner.must("setup", json!({"caches": caches}));
-        let context = Context::open(&json!({"CACHES": caches}).to_string()).unwrap();
-        Self { partner, context, server }
+        let config = json!({"CACHES": caches}).to_string();
+        let context = Context::open(&config).unwrap();
+        Self { partner, context, config, server }
     }
 
     fn plain(&self) -> (String, Store) {
@@ -273,5 +280,36 @@ fn both_count_on_one_number() {
         assert_eq!(keys, ["f", "n", "t"]);
         assert_eq!(store.delete_pattern("[ft]", plain, 0), Ok(2));
         assert_eq!(world.partner.call(&name, "keys", &json!(["*"])), json!(["n"]));
+    });
+}
+
+/// What `incr` answers is an int below zero too, by both faces, although the value is read back as a float (1.16).
+#[test]
+fn sums_below_zero_are_ints() {
+    alone(|| {
+        let mut world = World::start();
+        let (name, _) = world.plain();
+        for (face, key) in FACES.into_iter().zip(["one", "other"]) {
+            let client = Client::of(&world.config, &name, face);
+            for (old, delta, sum, read) in [
+                ("2", -5, "-3", "-3.0"),
+                ("-9223372036854775808", -1, "-9.223372036854776e+18", "-9.223372036854776e+18"),
+                ("1.5", -2, "-0.5", "-0.5"),
+            ] {
+                let python = format!("python's {key}");
+                for key in [key, &python] {
+                    client.set(key, old, millis(100_000));
+                }
+                let number = |text: &str| serde_json::from_str::<Value>(text).unwrap();
+                assert_eq!(
+                    client.incr(key, delta).unwrap().map(|told| number(&told)),
+                    Some(number(sum)),
+                    "{face:?} {old}"
+                );
+                assert_eq!(client.json(key).map(|told| number(&told)), Some(number(read)), "{face:?} {old}");
+                assert_eq!(world.partner.call(&name, "incr", &json!([python, delta])), number(sum), "{old}");
+                assert_eq!(world.partner.call(&name, "get", &json!([python])), number(read), "{old}");
+            }
+        }
     });
 }
