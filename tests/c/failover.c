@@ -28,7 +28,7 @@ static int64_t slack_ms(void)
 
 static int64_t half_ms(void)
 {
-    return is_plain() ? 100 : 2000;
+    return is_plain() ? 500 : 2000;
 }
 
 /* What a call answered. */
