@@ -23,10 +23,15 @@ const PATIENT: Duration = Duration::from_secs(40);
 /// Some of these calls have to fail.
 const HASTY: Duration = Duration::from_millis(300);
 
+/// Half of the calls that fail may end so much later than their deadline at most; any of them, [`SLACK`].
+const HALF: Duration = Duration::from_millis(500);
+
 /// What one worker saw.
 #[derive(Default)]
 struct Seen {
     failures: Vec<(Instant, Error)>,
+    /// How many of them ended notably later than their deadline.
+    late: usize,
     /// How far the values are that were written, and those that were acknowledged.
     written: u32,
     acknowledged: u32,
@@ -50,7 +55,7 @@ fn work(client: &Client, key: &str, limit: Duration, settled: &AtomicBool, stop:
                 seen.acknowledged = seen.written;
                 seen.well.push(Instant::now());
             }
-            Err(error) => seen.fails(error),
+            Err(error) => seen.fails(error, begun, limit),
         }
         let begun = Instant::now();
         let found = client.get_within(key, limit);
@@ -65,7 +70,7 @@ fn work(client: &Client, key: &str, limit: Duration, settled: &AtomicBool, stop:
                 seen.done += 1;
             }
             Ok(None) => assert!(!strict || seen.acknowledged == 0, "{key} is gone"),
-            Err(error) => seen.fails(error),
+            Err(error) => seen.fails(error, begun, limit),
         }
         thread::sleep(Duration::from_millis(3));
     }
@@ -77,7 +82,8 @@ fn in_time(begun: Instant, limit: Duration) {
 }
 
 impl Seen {
-    fn fails(&mut self, error: Error) {
+    fn fails(&mut self, error: Error, begun: Instant, limit: Duration) {
+        self.late += usize::from(begun.elapsed() > limit + HALF);
         assert!(matches!(error.kind(), Kind::Connection | Kind::Timeout | Kind::Server), "{error:?}");
         assert!(error.is_retriable(), "{error:?}");
         self.failures.push((Instant::now(), error));
@@ -140,6 +146,7 @@ fn through(service: &Service, fail: impl FnOnce(&Service)) {
             if limit == PATIENT {
                 assert!(seen.failures.is_empty(), "{} failures: {:?}", seen.failures.len(), seen.failures.first());
             }
+            assert!(2 * seen.late <= seen.failures.len(), "{} of {} were late", seen.late, seen.failures.len());
             hurried += seen.failures.len();
         }
         eprintln!("{hurried} calls in a hurry failed");
