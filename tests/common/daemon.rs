@@ -105,8 +105,8 @@ impl Daemon {
     /// Lets the server and the processes that it started stand still, or go on.
     pub fn pause(&self, pause: bool) {
         let processes = self.signal_all(if pause { "-STOP" } else { "-CONT" });
-        while pause && !processes.iter().all(|process| has_stopped(*process)) {
-            std::thread::sleep(Duration::from_millis(1));
+        if pause {
+            wait_until_stopped(&processes);
         }
     }
 
@@ -136,6 +136,23 @@ impl Daemon {
         }
         signal(name, &processes);
         processes
+    }
+}
+
+/// Lets one process stand still, or go on. `kill` comes back before it stands: a thread of it that is not told yet would
+/// still answer what it is sent now.
+pub fn pause(process: u32, pause: bool) {
+    let mut command = Command::new("kill");
+    command.args([if pause { "-STOP" } else { "-CONT" }, &process.to_string()]);
+    assert!(command.status().unwrap().success());
+    if pause {
+        wait_until_stopped(&[process]);
+    }
+}
+
+fn wait_until_stopped(processes: &[u32]) {
+    while !processes.iter().all(|process| has_stopped(*process)) {
+        std::thread::sleep(Duration::from_millis(1));
     }
 }
 

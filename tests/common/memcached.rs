@@ -9,6 +9,7 @@ use std::process::{Child, Command, Stdio};
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::{Duration, Instant};
 
+use super::daemon;
 use super::redis::free_port;
 
 /// A server. It runs, but for the time between [`Self::kill`] and [`Self::revive`].
@@ -105,10 +106,7 @@ impl MemcachedServer {
 
     /// Lets the server stand still, or go on.
     pub fn pause(&self, pause: bool) {
-        let signal = if pause { "-STOP" } else { "-CONT" };
-        let process = self.process.as_ref().unwrap();
-        let done = Command::new("kill").args([signal, &process.id().to_string()]).status().unwrap();
-        assert!(done.success());
+        daemon::pause(self.process.as_ref().unwrap().id(), pause);
     }
 
     /// Ends the server at once; it forgets everything.

@@ -1,12 +1,17 @@
 //! A Redis server of a test's own: loopback only, nothing on disk, ended when dropped.
 
 use std::io::{BufRead, BufReader, Read, Write};
-use std::net::{Ipv4Addr, TcpListener, TcpStream};
+use std::net::{Ipv4Addr, SocketAddrV4, TcpStream};
 use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::{Duration, Instant};
+
+use rustix::net::sockopt::set_socket_reuseaddr;
+use rustix::net::{AddressFamily, SocketFlags, SocketType, bind, socket_with};
+
+use super::daemon;
 
 /// A running server.
 pub struct RedisServer {
@@ -86,9 +91,7 @@ impl RedisServer {
 
     /// Lets the server stand still, or go on.
     pub fn pause(&self, pause: bool) {
-        let signal = if pause { "-STOP" } else { "-CONT" };
-        let done = Command::new("kill").args([signal, &self.process.id().to_string()]).status().unwrap();
-        assert!(done.success());
+        daemon::pause(self.process.id(), pause);
     }
 
     fn wait_until_it_answers(&mut self) {
@@ -200,10 +203,18 @@ pub fn free_port() -> u16 {
     loop {
         let step = begin.wrapping_add(NEXT.fetch_add(1, Ordering::Relaxed).wrapping_mul(13));
         let port = 16_000 + u16::try_from(step % 16_000).unwrap();
-        if TcpListener::bind((Ipv4Addr::LOCALHOST, port)).is_ok() {
+        if is_free(port) {
             return port;
         }
     }
+}
+
+/// Tries to take a port as servers do, but never listens: a program that another thread starts in this moment has a copy
+/// of the socket until it runs, and as long as that listened, nobody else could take the port.
+fn is_free(port: u16) -> bool {
+    let socket = socket_with(AddressFamily::INET, SocketType::STREAM, SocketFlags::CLOEXEC, None).unwrap();
+    set_socket_reuseaddr(&socket, true).unwrap();
+    bind(&socket, &SocketAddrV4::new(Ipv4Addr::LOCALHOST, port)).is_ok()
 }
 
 fn private_folder() -> PathBuf {

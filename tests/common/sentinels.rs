@@ -10,6 +10,7 @@ use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
 
+use super::daemon;
 use super::redis::{RedisClient, free_port};
 
 /// After so long without an answer a Sentinel takes a server for dead.
@@ -97,9 +98,7 @@ impl Server {
 
     /// Lets it stand still, or go on.
     pub fn pause(&self, pause: bool) {
-        let signal = if pause { "-STOP" } else { "-CONT" };
-        let id = self.process.as_ref().unwrap().id().to_string();
-        assert!(Command::new("kill").args([signal, &id]).status().unwrap().success());
+        daemon::pause(self.process.as_ref().unwrap().id(), pause);
     }
 
     /// Sends one command; nothing is answered where Sentinels have the server hang up in that moment.

@@ -2,6 +2,9 @@
 //! ThreadSanitizer, which then has to find nothing. `races bug` has a data race on purpose, to show that it looks.
 #![allow(unsafe_code, reason = "it calls the C API as a C program would")]
 
+#[path = "../common/daemon.rs"]
+#[allow(dead_code, reason = "shared with other tests")]
+mod daemon;
 mod pipelines;
 #[path = "../common/redis.rs"]
 #[allow(dead_code, reason = "shared with other tests")]
