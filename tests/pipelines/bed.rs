@@ -63,8 +63,8 @@ pub struct Bed {
 
 impl Drop for Bed {
     fn drop(&mut self) {
-        let _ = std::fs::remove_dir_all(&self.folder);
         let ended = self.runtime.stop(Instant::now() + LONG);
+        let _ = std::fs::remove_dir_all(&self.folder); // after the last write to it
         assert!(ended || std::thread::panicking(), "a thread of the runtime does not end");
     }
 }

@@ -176,11 +176,12 @@ fn a_caller_whose_time_is_over_leaves_the_load_to_a_task() {
 #[test]
 fn a_loader_that_takes_the_callers_time_does_not_lose_its_value() {
     let loader = Own::new(|load| {
-        std::thread::sleep(Duration::from_millis(80));
+        std::thread::sleep(Duration::from_millis(600));
         load.done(loaded("slow"));
     });
     let bed = Bed::loading(&usual(), loader);
-    assert_eq!(text(&bed.get_with(Face::Now, ONE, &within(20)).unwrap().unwrap()), "slow");
+    // time enough to begin the load on a machine that does much else, and less than it takes
+    assert_eq!(text(&bed.get_with(Face::Now, ONE, &within(500)).unwrap().unwrap()), "slow");
     bed.until("the write", |bed| bed.read("file", ONE).is_some() && bed.flights.is_empty());
 }
 
@@ -188,22 +189,23 @@ fn a_loader_that_takes_the_callers_time_does_not_lose_its_value() {
 fn a_load_has_a_limit_and_what_comes_later_is_not_looked_at() {
     for face in FACES {
         let (sender, receiver) = mpsc::channel::<Load>();
-        let sender = Mutex::new(sender);
-        let pipeline = json!({"PIPELINE": usual(), "LOAD": {"TIMEOUT_MS": 50}});
-        let bed = Bed::loading(&pipeline, Own::new(move |load| sender.lock().unwrap().send(load).unwrap()));
+        let sender = Mutex::new(Some(sender));
+        let pipeline = json!({"PIPELINE": usual(), "LOAD": {"TIMEOUT_MS": 350}});
+        // the first is answered much too late, the others at once
+        let loader = Own::new(move |load| match sender.lock().unwrap().take() {
+            Some(sender) => sender.send(load).unwrap(),
+            None => load.done(loaded("in time")),
+        });
+        let bed = Bed::loading(&pipeline, loader.clone());
         let error = bed.get(face, ONE).err().unwrap();
         assert_eq!(error.kind(), Kind::Timeout);
-        assert!(error.to_string().contains("50 ms"), "{error}");
+        assert!(error.to_string().contains("350 ms"), "{error}");
         let load = receiver.recv_timeout(LONG).unwrap();
-        assert_eq!(load.limit(), Duration::from_millis(50));
+        assert_eq!(load.limit(), Duration::from_millis(350));
         load.done(loaded("too late"));
         // the next begins a new one
-        let end = std::thread::scope(|scope| {
-            let asked = scope.spawn(|| bed.get(face, ONE).map(|found| found.map(|found| text(&found))));
-            receiver.recv_timeout(LONG).unwrap().done(loaded("in time"));
-            asked.join().unwrap()
-        });
-        assert_eq!(end.unwrap().unwrap(), "in time");
+        assert_eq!(text(&bed.get(face, ONE).unwrap().unwrap()), "in time");
+        assert_eq!(loader.calls(), 2);
         assert_eq!(bed.read("file", ONE).unwrap(), "in time");
     }
 }
@@ -221,7 +223,7 @@ fn a_loader_that_hangs_frees_the_others() {
         }
         load.done(loaded("in time"));
     });
-    let pipeline = json!({"PIPELINE": usual(), "LOAD": {"TIMEOUT_MS": 100}});
+    let pipeline = json!({"PIPELINE": usual(), "LOAD": {"TIMEOUT_MS": 1_000}});
     let bed = Bed::loading(&pipeline, loader.clone());
     let pipeline = bed.pipeline.clone();
     let hangs = std::thread::spawn(move || {

@@ -56,11 +56,12 @@ fn who_comes_just_too_late_looks_again() {
         // it asks the second store for three quarters of its time, and then nobody has it
         let late = std::thread::spawn(move || {
             let get = Operation::Get { token: TokenRef::from(ONE) };
-            let found = value(begin(&other, face, &get, &within(2_000))().unwrap()).unwrap();
+            let found = value(begin(&other, face, &get, &within(4_000))().unwrap()).unwrap();
             (text(&found), found.level)
         });
         std::thread::sleep(Duration::from_millis(100));
-        assert_eq!(text(&bed.get_with(Face::Now, ONE, &within(200)).unwrap().unwrap()), "of the other");
+        // a quarter of the time is left for the load, on a machine that does much else
+        assert_eq!(text(&bed.get_with(Face::Now, ONE, &within(1_200)).unwrap().unwrap()), "of the other");
         bed.until("the landing", |bed| bed.flights.is_empty());
         assert_eq!(late.join().unwrap(), ("of the other".to_owned(), Some(0)));
         assert_eq!(loader.calls(), 1);
