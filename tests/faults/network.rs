@@ -36,7 +36,8 @@ fn echo(mut socket: &TcpStream, limit: Duration) -> (Vec<u8>, Option<std::io::Re
         match socket.read(&mut piece) {
             Ok(0) => return (heard, Some(Ok(()))),
             Ok(size) => heard.extend_from_slice(&piece[..size]),
-            Err(error) if matches!(error.kind(), ErrorKind::WouldBlock | ErrorKind::TimedOut) => {}
+            Err(error)
+                if matches!(error.kind(), ErrorKind::WouldBlock | ErrorKind::TimedOut | ErrorKind::Interrupted) => {}
             Err(error) => return (heard, Some(Err(error))),
         }
     }
@@ -74,7 +75,9 @@ fn open_connections_feel_what_goes_wrong() {
         proxy.set(fault);
         // those that show without a byte have done so
         std::thread::sleep(SOON / 4);
-        let (heard, end) = echo(&socket, SOON);
+        // what ends is waited for
+        let ends = matches!(fault, Fault::Reset | Fault::Refuse | Fault::HalfCloseReplies | Fault::Truncate(_));
+        let (heard, end) = echo(&socket, if ends { LONG } else { SOON });
         let kind = end.map(|end| end.map_err(|error| error.kind()));
         assert!(is_seen(heard.len(), kind), "{fault:?}: {} bytes, {kind:?}", heard.len());
         // and it is over when it is said to be

@@ -95,15 +95,15 @@ fn sentinels_are_asked_as_they_are_told() {
         let mut sentinels =
             vec![json!(["127.0.0.1", free_port()]), json!(["127.0.0.1", silent.local_addr().unwrap().port()])];
         sentinels.extend(service.sentinels().as_array().unwrap().clone());
+        silent.set_nonblocking(true).unwrap();
+        let was_asked = || std::iter::from_fn(|| silent.accept().ok()).count() > 0;
         let client = Client::new(&service.entry(&json!({"SENTINELS": sentinels})), face);
-        let before = Instant::now();
         client.set_within("k", "w", Duration::from_secs(4)).unwrap();
-        assert!(before.elapsed() < Duration::from_secs(3), "{:?}", before.elapsed());
+        assert!(was_asked());
         // from then on the one that answered is asked first
         service.at(service.primary()).command(&[b"CLIENT", b"KILL", b"TYPE", b"normal"]);
-        let before = Instant::now();
         client.set_within("k", "x", Duration::from_secs(4)).unwrap();
-        assert!(before.elapsed() < Duration::from_millis(700), "{:?}", before.elapsed());
+        assert!(!was_asked());
     }
 }
 
