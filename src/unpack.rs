@@ -11,6 +11,8 @@ pub enum Fault {
     CutShort,
     /// They unpack to more than the limit.
     TooBig,
+    /// They are more streams, one behind the other, than anybody reads.
+    ManyStreams,
     /// There was not enough memory.
     NoMemory,
 }
@@ -22,6 +24,9 @@ impl Fault {
             Self::Broken => Error::new(Kind::Undecodable, format!("{what} is broken")),
             Self::CutShort => Error::new(Kind::Undecodable, format!("{what} is cut short")),
             Self::TooBig => Error::new(Kind::TooBig, format!("{what} unpacks to more than the limit of {limit} bytes")),
+            Self::ManyStreams => {
+                Error::new(Kind::TooBig, format!("{what} has more streams, one behind the other, than are read"))
+            }
             Self::NoMemory => no_memory(),
         }
     }

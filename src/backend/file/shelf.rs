@@ -335,7 +335,9 @@ fn unreadable(whole: bool, fault: Fault) -> Error {
         Fault::Broken | Fault::CutShort => {
             Error::new(Kind::TooBig, "the cache file is larger than MAX_VALUE_BYTES allows")
         }
-        Fault::TooBig => Error::new(Kind::TooBig, "the value in the cache file is larger than MAX_VALUE_BYTES"),
+        Fault::TooBig | Fault::ManyStreams => {
+            Error::new(Kind::TooBig, "the value in the cache file is larger than MAX_VALUE_BYTES")
+        }
         Fault::NoMemory => no_memory(),
     }
 }

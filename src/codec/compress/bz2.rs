@@ -38,7 +38,7 @@ pub(super) fn unpack(stored: &[u8], limit: usize) -> Result<Vec<u8>, Fault> {
             Err(fault) => return Err(fault),
         }
     }
-    if rest.is_empty() { room.finish() } else { Err(Fault::TooBig) }
+    if rest.is_empty() { room.finish() } else { Err(Fault::ManyStreams) }
 }
 
 fn stream(packed: &[u8], room: &mut Room) -> Result<usize, Fault> {

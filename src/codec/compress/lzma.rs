@@ -44,7 +44,7 @@ pub(super) fn unpack(stored: &[u8], limit: usize) -> Result<Vec<u8>, Fault> {
             return room.finish();
         }
     }
-    Err(Fault::TooBig)
+    Err(Fault::ManyStreams)
 }
 
 /// The stream at the beginning of `packed`: its length.

@@ -139,7 +139,9 @@ impl Failed {
     fn forgiving(fault: Fault, limit: usize) -> Self {
         match fault {
             Fault::Broken | Fault::CutShort => Self::NotCompressed,
-            Fault::TooBig | Fault::NoMemory => Self::Refused(fault.error("the compressed value", limit)),
+            Fault::TooBig | Fault::ManyStreams | Fault::NoMemory => {
+                Self::Refused(fault.error("the compressed value", limit))
+            }
         }
     }
 
@@ -148,7 +150,7 @@ impl Failed {
         let error = fault.error("the compressed value", limit);
         match fault {
             Fault::Broken | Fault::CutShort => Self::Broken(error),
-            Fault::TooBig | Fault::NoMemory => Self::Refused(error),
+            Fault::TooBig | Fault::ManyStreams | Fault::NoMemory => Self::Refused(error),
         }
     }
 }
