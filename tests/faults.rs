@@ -21,6 +21,8 @@ mod scenario;
 mod server;
 #[path = "faults/servers.rs"]
 mod servers;
+#[path = "faults/witness.rs"]
+mod witness;
 
 use std::sync::Mutex;
 use std::time::Duration;

@@ -8,7 +8,7 @@ use larder::key::MadeKey;
 
 use super::client::Client;
 use super::common::flight::memcached_on;
-use super::common::memcached::MemcachedServer;
+use super::common::memcached::{MemcachedClient, MemcachedServer};
 use super::common::redis::{RedisServer, free_port};
 
 /// Servers that run while a test does.
@@ -72,6 +72,14 @@ impl Servers {
         match self {
             Self::Redis(_, server) => server.lock().unwrap().as_ref().unwrap().pause(pause),
             Self::Memcached(servers) => servers[0].lock().unwrap().pause(pause),
+        }
+    }
+
+    /// Plain clients of those that are well all the time: all but the first.
+    pub fn clients_of_others(&self) -> Vec<MemcachedClient> {
+        match self {
+            Self::Redis(..) => Vec::new(),
+            Self::Memcached(servers) => servers[1..].iter().map(|server| server.lock().unwrap().client()).collect(),
         }
     }
 
