@@ -316,12 +316,19 @@ fn more_than_the_bound_is_refused_and_everything_is_answered_once() {
     let (cache, _) = site.open_new(&json!({}), runtime.clone());
     set(&*cache, "k", b"1").unwrap();
     site.pause(true);
-    let ledger = Ledger::new(17_000);
     let k = key("k");
-    for tag in 0..17_000 {
-        cache.start(Request::Get(&k), Budget::new(Duration::from_millis(1500)), ledger.ticket(tag));
-    }
-    let answers = ledger.settle();
+    // the first must not have ended before the last is begun, which can take a while on a machine that does much else
+    let all_at_once = |limit: Duration| {
+        let (ledger, begun) = (Ledger::new(17_000), Instant::now());
+        for tag in 0..17_000 {
+            cache.start(Request::Get(&k), Budget::new(limit), ledger.ticket(tag));
+        }
+        let in_time = begun.elapsed() < limit;
+        let answers = ledger.settle();
+        in_time.then_some(answers)
+    };
+    let answers = [1_500, 6_000, 24_000].into_iter().find_map(|limit| all_at_once(Duration::from_millis(limit)));
+    let answers = answers.expect("a machine that begins 17,000 operations in 24 s");
     let of = |kind: Kind| {
         answers.iter().filter(|(_, answer)| answer.as_ref().is_err_and(|error| error.kind() == kind)).count()
     };
