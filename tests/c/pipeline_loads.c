@@ -325,7 +325,7 @@ static void by_event(void)
     /* its time: the load is lost, the request is answered */
     token slow = SUMMONER("too slow");
     larder_request request = request_for(pipeline, &slow, 5, NULL);
-    request.timeout_ms = 100;
+    request.timeout_ms = 1000; /* time enough to come to the load, also where a tool looks on */
     submit(queue, request);
     load = poll_one(queue, LARDER_EVENT_LOAD);
     done(queue, 5, LARDER_ETIMEOUT);

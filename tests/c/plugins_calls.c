@@ -5,6 +5,7 @@
 #include "plugins.h"
 
 #include <signal.h>
+#include <stdatomic.h>
 #include <sys/wait.h>
 
 static larder_context *context;
@@ -249,6 +250,19 @@ static larder_status sleep_then_miss(larder_sink *sink)
     return LARDER_MISS;
 }
 
+static counter inside = COUNTER_INIT, may_leave = COUNTER_INIT;
+
+/* Stays until it is told to go: nobody has to guess when it is inside. */
+static larder_status stay_then_miss(larder_sink *sink)
+{
+    static _Atomic int64_t entries;
+    int64_t own = atomic_fetch_add(&entries, 1) + 1;
+    (void)sink;
+    count_one(&inside);
+    wait_for(&may_leave, own);
+    return LARDER_MISS;
+}
+
 static void too_slow(void)
 {
     own_data own = {0};
@@ -263,14 +277,19 @@ static void too_slow(void)
     call.timeout_ms = 100;
     own.hook = sleep_then_miss;
     EXPECT(LARDER_MISS, larder_get(first, LARDER_LIT("k"), &call, &value, ERR)); /* its answer counts when it comes */
+    own.hook = stay_then_miss;
     EXPECT(LARDER_OK, larder_get_cb(first, LARDER_LIT("k"), NULL, told, &statuses[0], NULL, ERR));
+    wait_for(&inside, 1);
     EXPECT(LARDER_OK, larder_get_cb(first, LARDER_LIT("k"), &call, told, &statuses[1], NULL, ERR)); /* behind that one */
+    sleep_ms(call.timeout_ms + 50);
+    count_one(&may_leave);
     wait_for(&done, answers + 2);
     CHECK_NUMBER(LARDER_MISS, statuses[0]);
     CHECK_NUMBER(LARDER_ETIMEOUT, statuses[1]);
     EXPECT(LARDER_OK, larder_get_cb(first, LARDER_LIT("k"), NULL, answered, &done, NULL, ERR));
-    sleep_ms(20);
+    wait_for(&inside, 2);
     EXPECT(LARDER_ETIMEOUT, larder_shutdown(context, 50, ERR)); /* somebody is still inside */
+    count_one(&may_leave);
     larder_store_close(first);
     larder_store_close(second);
     larder_store_close(memory);
