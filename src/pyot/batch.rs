@@ -23,9 +23,16 @@ struct Place {
     missed: u64,
     /// A store that failed was passed over.
     failed: bool,
+    /// One failed whose alias takes failures for misses.
+    ignored: bool,
 }
 
 impl Place {
+    /// Whether nobody can tell if there is one.
+    fn is_unknown(&self) -> bool {
+        self.seen.is_none() && self.failed && self.missed == 0 && !self.ignored
+    }
+
     /// What is to be written back, and to which stores.
     fn before(&self) -> Option<(&Seen, u64)> {
         let seen = self.seen.as_ref().filter(|seen| !seen.stale)?;
@@ -60,8 +67,7 @@ impl Pipeline {
             return self.load_many(access, quests, places, &moments).await;
         }
         match failure {
-            // nobody can tell whether there is one
-            Some(error) if places.iter().any(|place| missing(place) && place.failed && place.missed == 0) => Err(error),
+            Some(error) if places.iter().any(Place::is_unknown) => Err(error),
             _ => {
                 self.counts.all.misses.add(places.iter().filter(|place| missing(place)).count() as u64);
                 Ok(places.into_iter().map(|place| place.seen.map(Seen::found)).collect())
@@ -103,6 +109,7 @@ impl Pipeline {
                 self.pass_over(index, &error)?;
                 for (_, place) in &mut wanted {
                     place.failed = true;
+                    place.ignored |= error.is_hidden();
                 }
                 return Ok(Some(error).filter(|error| !error.is_hidden()));
             }

@@ -61,7 +61,11 @@ impl Pipeline {
                 Ok(_) => return Err(unexpected()),
                 Err(error) => {
                     self.pass_over(index, &error)?;
-                    failure = Some(error).filter(|error| !error.is_hidden());
+                    if error.is_hidden() {
+                        missed = true; // IGNORE_EXCEPTIONS takes it for a miss
+                    } else {
+                        failure = Some(error);
+                    }
                 }
             }
         }

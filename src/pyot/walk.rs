@@ -20,6 +20,8 @@ pub(super) struct Looked {
     pub missed: u64,
     /// The last failure that was passed over.
     pub failure: Option<Error>,
+    /// A store failed whose alias takes failures for misses. What another one has is not written back to it.
+    pub ignored: bool,
 }
 
 /// A value that a store had.
@@ -76,7 +78,11 @@ impl Pipeline {
                 Ok(_) => return Err(unexpected()),
                 Err(error) => {
                     self.pass_over(index, &error)?;
-                    looked.failure = Some(error).filter(|error| !error.is_hidden());
+                    if error.is_hidden() {
+                        looked.ignored = true;
+                    } else {
+                        looked.failure = Some(error);
+                    }
                     continue;
                 }
             };
@@ -162,7 +168,7 @@ impl Pipeline {
         }
         match looked.failure {
             // nobody can tell whether there is one
-            Some(error) if looked.missed == 0 => Err(error),
+            Some(error) if looked.missed == 0 && !looked.ignored => Err(error),
             _ => {
                 self.counts.all.misses.one();
                 Ok(None)

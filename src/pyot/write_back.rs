@@ -123,7 +123,7 @@ impl Pipeline {
                         self.check_value(value)?;
                     }
                     self.pass_over(index, &error)?;
-                    wrote.failure = Some(error).filter(|error| !error.is_hidden());
+                    wrote.failure = Some(error).filter(|error| !error.is_hidden()).or(wrote.failure);
                 }
             }
         }

@@ -108,6 +108,24 @@ fn what_is_ignored_by_request_never_fails() {
     }
 }
 
+// Beside one whose failures are told: for reads it is a store that has answered, in either order.
+#[test]
+fn what_is_ignored_answers_for_those_that_fail_beside_it() {
+    let mut more = nobody();
+    more["quiet"] = more["away"].clone();
+    more["quiet"]["OPTIONS"] = json!({"IGNORE_EXCEPTIONS": true});
+    for (face, order) in FACES.into_iter().flat_map(|face| [(face, ["away", "quiet"]), (face, ["quiet", "away"])]) {
+        let bed = Bed::with(&pipeline(&order, "skip"), &more, None);
+        assert!(bed.get(face, ONE).unwrap().is_none(), "{order:?}");
+        let many = [TokenRef::from(ONE)];
+        let many = bed.ask(face, &Operation::GetMany { tokens: &many }, &Ask::default());
+        assert!(matches!(many, Ok(Outcome::Values(found)) if found[0].is_none()), "{order:?}");
+        let contains = Operation::Contains { token: TokenRef::from(ONE) };
+        assert!(matches!(bed.ask(face, &contains, &Ask::default()), Ok(Outcome::Found(false))), "{order:?}");
+        assert_eq!(bed.set(face, ONE, "x").err().unwrap().kind(), Kind::Connection, "{order:?}");
+    }
+}
+
 // One deadline over the whole call, and no store eats it all.
 #[test]
 fn a_store_that_hangs_leaves_time_for_the_others() {
