@@ -70,7 +70,7 @@ fn what_may_not_be_written_is_read() {
 #[test]
 fn a_first_call_that_meets_a_lock_ends_in_time() {
     let place = Place::with_table("delete");
-    let store = place.store_with(&json!({"LARDER": {"TIMEOUT_MS": 200}}));
+    let store = place.store_with(&json!({"LARDER": {"TIMEOUT_MS": 500}}));
     let other = Connection::open(place.file()).unwrap();
     other.execute_batch("BEGIN EXCLUSIVE").unwrap();
     let began = Instant::now();
