@@ -46,7 +46,7 @@ const SCENARIOS: [Scenario; 19] = [
     Scenario::new("delay 20 ms", Fault::Delay(ms(20)), Felt::Slowness),
     Scenario::new("delay 400 ms", Fault::Delay(ms(400)), Felt::OpenWrites),
     Scenario::new("drip, a byte every ms", Fault::Drip(ms(1)), Felt::Slowness),
-    Scenario::new("drip, a byte every 50 ms", Fault::Drip(ms(50)), Felt::Timeouts),
+    Scenario::new("drip, a byte every 100 ms", Fault::Drip(ms(100)), Felt::Timeouts), // no reply of Redis is in time
     Scenario::new("slow, 100 bytes a ms", Fault::Slow(100), Felt::Slowness),
     Scenario::new("stall", Fault::Stall, Felt::OpenWrites),
     Scenario::new("black hole", Fault::BlackHole, Felt::OpenWrites),
