@@ -32,7 +32,10 @@ fn config(server: &RedisServer, options: &Value) -> String {
         "default": entry("django_redis.cache.RedisCache", options),
         "core": entry("django.core.cache.backends.redis.RedisCache", &json!({})),
         "memory": {"BACKEND": "django.core.cache.backends.locmem.LocMemCache"},
-        "file": {"BACKEND": "django.core.cache.backends.filebased.FileBasedCache", "LOCATION": "nowhere"},
+        "file": {
+            "BACKEND": "django.core.cache.backends.filebased.FileBasedCache",
+            "LOCATION": concat!(env!("CARGO_TARGET_TMPDIR"), "/locks"),
+        },
         "dummy": {"BACKEND": "django.core.cache.backends.dummy.DummyCache"},
     })
     .to_string()
